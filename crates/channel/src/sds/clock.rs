@@ -7,7 +7,7 @@ use quorate_base::Wall;
 use std::time::Duration;
 
 /// How far ahead of the wall clock a message may claim to be.
-pub const MAX_AHEAD: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const MAX_AHEAD: Duration = Duration::from_secs(24 * 3_600);
 
 /// A Lamport clock in the LIP's terms: starts at the wall time in milliseconds.
 #[derive(Debug, Clone, Copy)]

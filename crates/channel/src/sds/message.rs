@@ -11,7 +11,7 @@ use prost::Message;
 use std::ops::Range;
 
 /// The most dependencies, repair requests, vectors or ranges per vector that a message may have.
-pub const MAX_ENTRIES: usize = 1_024;
+pub(super) const MAX_ENTRIES: usize = 1_024;
 /// The most ranges of one vector that are written; the lowest ones.
 const MAX_RANGES_WRITTEN: usize = 128;
 

@@ -84,7 +84,8 @@ impl RangeSet {
 
     /// Whether adding `number` would make one more range.
     pub fn splits(&self, number: u64) -> bool {
-        !self.contains(number) && !(number > 0 && self.contains(number - 1)) && !self.contains(number + 1)
+        let around = number.saturating_sub(1)..number.saturating_add(2);
+        self.gaps(around.clone()) == [around]
     }
 
     /// The ranges, in order.
