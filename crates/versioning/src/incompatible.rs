@@ -173,13 +173,22 @@ impl fmt::Display for Listed<'_> {
 }
 
 /// A component that cannot be used, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Problem<'a, K> {
     /// Which component.
     pub component: Component<&'a K>,
     /// Why.
     pub reason: &'a Incompatible,
 }
+
+// Two references: a copy whatever the key is, which a derive would not see.
+impl<K> Clone for Problem<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Problem<'_, K> {}
 
 impl<'a, K: fmt::Display> Problem<'a, K> {
     /// "component: reason", in which `needer` needs and `offerer` offers.
