@@ -10,5 +10,5 @@ use crate::{Outcome, only, tools};
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     only(arguments, &[])?;
     tools::ensure(&tools::DENY)?;
-    Program::cargo().args("deny --all-features check --hide-inclusion-graph bans licenses sources").run()
+    Program::cargo().args("deny check --hide-inclusion-graph bans licenses sources").run()
 }
