@@ -58,6 +58,13 @@ fn fuzz(command: &str) -> Program {
     Program::new("rustup").args(&format!("run nightly cargo fuzz {verb} --fuzz-dir {FOLDER} {options}"))
 }
 
+/// Whether a line is libFuzzer's progress: hundreds of lines that say nothing when all goes well.
+fn is_chatter(line: &str) -> bool {
+    ["#", "\"", "INFO: ", "\tNEW_FUNC", "WARNING: Failed to find function"]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
 #[derive(Debug, PartialEq)]
 struct Options {
     seconds: u32,
@@ -95,6 +102,21 @@ mod tests {
     fn seconds_and_targets_are_told_apart() {
         let options = Options { seconds: 3, targets: vec!["frame".to_owned(), "stream".to_owned()] };
         assert_eq!(parse(&["frame", "--seconds", "3", "stream"]), Ok(options));
+    }
+
+    #[test]
+    fn progress_is_hidden_and_a_crash_is_not() {
+        assert!(
+            is_chatter("#2\tINITED cov: 49 ft: 50 corp: 1/11b")
+                && is_chatter("###### Recommended dictionary. ######")
+        );
+        for line in [
+            "Done 61 runs in 3 second(s)",
+            "thread '<unnamed>' panicked at src/lib.rs:1:1:",
+            "==1== ERROR: libFuzzer",
+        ] {
+            assert!(!is_chatter(line), "{line}");
+        }
     }
 
     #[test]

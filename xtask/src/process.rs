@@ -84,10 +84,10 @@ impl Program {
         }
     }
 
-    /// As [`Program::run`], and shows every line of the program's standard output and standard error to `see`.
+    /// As [`Program::run`], and hands every line that the program prints to `see`, which says whether to show it.
     ///
-    /// Both arrive as one stream, in order.
-    pub(crate) fn run_and_read(mut self, mut see: impl FnMut(&str)) -> Outcome {
+    /// Standard output and standard error arrive as one stream, in order.
+    pub(crate) fn run_and_read(mut self, mut see: impl FnMut(&str) -> bool) -> Outcome {
         out::command(&self.shown);
         let (reader, writer) = std::io::pipe().map_err(|error| format!("no pipe: {error}"))?;
         let second = writer.try_clone().map_err(|error| format!("no pipe: {error}"))?;
@@ -98,8 +98,9 @@ impl Program {
         for line in BufReader::new(reader).split(b'\n') {
             let line = line.map_err(|error| format!("`{}`: {error}", self.shown))?;
             let line = String::from_utf8_lossy(&line);
-            out::line(&line);
-            see(&line);
+            if see(&line) {
+                out::line(&line);
+            }
         }
         let status = child.wait().map_err(|error| format!("`{}`: {error}", self.shown))?;
         if status.success() { Ok(()) } else { Err(format!("`{}` failed ({status})", self.shown)) }
@@ -158,8 +159,10 @@ mod tests {
     fn both_streams_are_read_in_full_and_the_exit_code_counts() {
         let mut lines = Vec::new();
         let script = "echo one; echo two >&2; exit 1";
-        let outcome =
-            Program::new("sh").arg("-c").arg(script).run_and_read(|line| lines.push(line.to_owned()));
+        let outcome = Program::new("sh").arg("-c").arg(script).run_and_read(|line| {
+            lines.push(line.to_owned());
+            false
+        });
         assert_eq!(lines, ["one", "two"]);
         assert!(outcome.is_err());
     }
