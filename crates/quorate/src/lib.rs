@@ -4,4 +4,5 @@
 //! hands to a sender so that they meet.
 
 pub mod files;
+pub mod secret;
 pub mod ticket;

@@ -97,13 +97,7 @@ impl Sink for Folder {
         file.set_len(len).map_err(|error| DiskError::of("cutting the journal", error))
     }
 
-    fn write(
-        &mut self,
-        transfer: TransferId,
-        file: u32,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<(), DiskError> {
+    fn write(&mut self, transfer: TransferId, file: u32, offset: u64, data: &[u8]) -> Result<(), DiskError> {
         let folder = self.transfer(transfer)?;
         let mut part = disk::open(&folder, &part_name(file), disk::options().write(true).create(true))?;
         let sought = part.seek(SeekFrom::Start(offset));
@@ -120,9 +114,7 @@ impl Sink for Folder {
             Stored::Final { name } => disk::open(self.home.out(), name, &options),
         };
         match opened {
-            Ok(file) => {
-                read_at(file, offset, buffer).map_err(|error| DiskError::of("reading back", error))
-            }
+            Ok(file) => read_at(file, offset, buffer).map_err(|error| DiskError::of("reading back", error)),
             Err(DiskError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
         }

@@ -275,12 +275,10 @@ mod tests {
         let files = vec![file("none", 0), file("two", size + 1), file("nothing", 0), file("one", 1)];
         let manifest = Manifest::with_chunk_size(files, MIN_CHUNK_SIZE).unwrap();
         assert_eq!(manifest.total_chunks(), 3);
-        assert_eq!((0..4).map(|n| manifest.locate(n)).collect::<Vec<_>>(), [
-            Some((1, 0)),
-            Some((1, 1)),
-            Some((3, 0)),
-            None
-        ]);
+        assert_eq!(
+            (0..4).map(|n| manifest.locate(n)).collect::<Vec<_>>(),
+            [Some((1, 0)), Some((1, 1)), Some((3, 0)), None]
+        );
         assert_eq!(manifest.number(1, 1), Some(1));
         assert_eq!((manifest.number(1, 2), manifest.number(0, 0), manifest.number(9, 0)), (None, None, None));
         assert_eq!(manifest.place_of(1), Some(ChunkPlace { file: 1, offset: size, len: 1 }));

@@ -11,7 +11,6 @@ mod tests;
 use super::chunks::ChunkSet;
 use super::manifest::{FileEntry, MAX_FILES, Manifest, ManifestError, TransferId};
 use bytes::{BufMut, Bytes, BytesMut};
-use prost::Message as _;
 
 /// The first byte of every file message: no UTF-8 text and no protobuf message starts with it.
 pub const MARKER: u8 = 0xf5;
@@ -323,11 +322,7 @@ fn parse<M: prost::Message + Default>(body: Bytes) -> Result<M, DecodeError> {
 }
 
 /// The manifest of an offer, once its id is known to be the hash of it.
-fn checked_manifest(
-    files: Vec<FileEntry>,
-    chunk_size: u32,
-    id: TransferId,
-) -> Result<Manifest, DecodeError> {
+fn checked_manifest(files: Vec<FileEntry>, chunk_size: u32, id: TransferId) -> Result<Manifest, DecodeError> {
     if files.len() > MAX_FILES {
         return Err(ManifestError::TooManyFiles.into());
     }

@@ -63,6 +63,11 @@ pub fn numbered(name: &str, number: u32) -> String {
     fit(name, &format!(" ({number})"))
 }
 
+/// A name cut to [`MAX_NAME`] bytes before its extension, for a manifest; nothing else is changed.
+pub(super) fn cut(name: &str) -> String {
+    if name.len() <= MAX_NAME { name.to_owned() } else { fit(name, "") }
+}
+
 fn is_unwanted(c: char) -> bool {
     // Format characters are invisible or reorder what is shown: `gpj.exe` can look like `exe.jpg`.
     let hides = matches!(c,
@@ -110,14 +115,16 @@ mod tests {
 
     #[test]
     fn ordinary_names_stay_as_they_are() {
-        for name in ["a", "a.txt", "archive.tar.gz", "-rf", ".profile", "Größe (1).pdf", "日本語.txt", "a b"] {
+        for name in ["a", "a.txt", "archive.tar.gz", "-rf", ".profile", "Größe (1).pdf", "日本語.txt", "a b"]
+        {
             assert_eq!(clean(name), name);
         }
     }
 
     #[test]
     fn of_a_path_only_the_last_component_counts() {
-        for path in ["/etc/passwd", "../../passwd", "C:\\x\\passwd", "a/../passwd", "\\\\host\\share\\passwd"] {
+        for path in ["/etc/passwd", "../../passwd", "C:\\x\\passwd", "a/../passwd", "\\\\host\\share\\passwd"]
+        {
             assert_eq!(clean(path), "passwd");
         }
     }

@@ -188,12 +188,7 @@ impl<S: Sink> Inbox<S> {
     /// # Errors
     ///
     /// A [`Violation`] when `from` broke the protocol; it is counted, and nothing was changed.
-    pub fn handle_message(
-        &mut self,
-        now: Now,
-        from: &PeerName,
-        message: Message,
-    ) -> Result<(), Violation> {
+    pub fn handle_message(&mut self, now: Now, from: &PeerName, message: Message) -> Result<(), Violation> {
         match message {
             Message::Offer(manifest) => self.handle_offer(now.mono, from, manifest),
             Message::Chunk(chunk) => return self.handle_chunk(now.mono, &chunk),

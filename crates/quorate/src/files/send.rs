@@ -36,6 +36,8 @@ pub struct OutboxConfig {
     pub rest: Duration,
     /// How long sending pauses after a chunk failed.
     pub retry: Backoff,
+    /// How many receivers have to complete or refuse before the transfer is settled, at least.
+    pub expected: usize,
     /// The most receivers that are told apart; the others' messages are counted and ignored.
     pub max_receivers: usize,
 }
@@ -50,6 +52,7 @@ impl Default for OutboxConfig {
             offer_every: second / 2,
             rest: 5 * second,
             retry: Backoff::new(second / 2, 10 * second).jitter(0.0),
+            expected: 1,
             max_receivers: 256,
         }
     }
@@ -230,12 +233,11 @@ impl Outbox {
         self.offer_at.into_iter().chain(self.queue.poll_timeout()).min()
     }
 
-    /// Whether at least one receiver is known and each has completed or refused.
-    ///
-    /// Receivers that nobody has heard of yet are not in it: who knows how many there should be
-    /// counts [`receivers`](Self::receivers).
+    /// Whether every receiver that answered has completed or refused, and as many answered as the
+    /// config expects. Until then the offer is repeated.
     pub fn is_settled(&self) -> bool {
-        !self.receivers.is_empty() && !self.receivers.values().any(Receiver::is_active)
+        self.receivers.len() >= self.config.expected.max(1)
+            && !self.receivers.values().any(Receiver::is_active)
     }
 
     /// The receivers that answered, with how far each is.

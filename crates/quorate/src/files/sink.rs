@@ -26,13 +26,7 @@ pub trait Sink {
     fn cut(&mut self, transfer: TransferId, len: u64) -> Result<(), DiskError>;
 
     /// Writes into a part file. After an error any part of `data` may have been written.
-    fn write(
-        &mut self,
-        transfer: TransferId,
-        file: u32,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<(), DiskError>;
+    fn write(&mut self, transfer: TransferId, file: u32, offset: u64, data: &[u8]) -> Result<(), DiskError>;
 
     /// Reads from `what`; fewer bytes than `buffer` holds only at its end, 0 where it is missing.
     fn read(&mut self, what: Stored<'_>, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError>;

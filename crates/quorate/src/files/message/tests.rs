@@ -3,6 +3,7 @@
 use super::*;
 use crate::files::manifest::{MAX_CHUNK_SIZE, MAX_NAME, MIN_CHUNK_SIZE};
 use proptest::prelude::*;
+use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, Kind, Value};
 
 fn manifest() -> Manifest {
@@ -52,8 +53,7 @@ fn the_largest_messages_keep_their_bounds() {
 
 #[test]
 fn a_report_that_does_not_fit_claims_less_and_still_resolves() {
-    let file =
-        FileEntry { name: "f".into(), size: 200_000 * u64::from(MIN_CHUNK_SIZE), sha256: [0; 32] };
+    let file = FileEntry { name: "f".into(), size: 200_000 * u64::from(MIN_CHUNK_SIZE), sha256: [0; 32] };
     let manifest = Manifest::with_chunk_size(vec![file], MIN_CHUNK_SIZE).unwrap();
     let mut held = ChunkSet::new(manifest.total_chunks());
     (0..200_000).step_by(2).for_each(|number| {
@@ -148,7 +148,8 @@ fn the_structs_and_the_proto_text_agree() {
         assert_eq!(read.unknown_fields().count(), 0, "{name}");
         assert_eq!(read.encode_to_vec(), bytes[3..], "{name}");
         for field in descriptor.fields() {
-            let set = read.has_field(&field) || matches!(&message, Message::Hello(hello) if hello.transfer.is_none());
+            let set = read.has_field(&field)
+                || matches!(&message, Message::Hello(hello) if hello.transfer.is_none());
             assert!(set, "{name}.{} is in the text and not in the struct", field.name());
             if let (Kind::Message(_), Value::List(items)) = (field.kind(), read.get_field(&field).as_ref()) {
                 let known = items.iter().filter_map(Value::as_message);
