@@ -14,6 +14,7 @@ pub mod files;
 pub mod preflight;
 pub mod secret;
 pub mod ticket;
+pub mod transfer;
 
 mod node;
 mod space;
