@@ -1,0 +1,1 @@
+//! Suites that cross crates. Everything is in `tests/`; this library is empty.
