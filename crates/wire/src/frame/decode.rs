@@ -1,0 +1,174 @@
+//! The reading half of the hand-written protobuf codec.
+//!
+//! The rule: it accepts exactly what `prost` accepts, and yields the same, whatever the bytes
+//! (`tests.rs` holds the two together). Nothing is copied: fields are noted as ranges of the input
+//! and cut out at the end.
+#![deny(clippy::indexing_slicing)]
+
+use crate::{DecodeError, ModuleId};
+use bytes::{Buf, Bytes};
+use std::ops::Range;
+
+/// How deep groups of unknown fields may nest; `prost`'s limit.
+const MAX_DEPTH: u32 = 100;
+
+/// Wire type of an integer.
+const VARINT: u8 = 0;
+/// Wire type of eight fixed bytes.
+const FIXED64: u8 = 1;
+/// Wire type of a length and that many bytes.
+const LEN: u8 = 2;
+/// Wire type that opens a group.
+const GROUP_START: u8 = 3;
+/// Wire type that closes a group.
+const GROUP_END: u8 = 4;
+/// Wire type of four fixed bytes.
+const FIXED32: u8 = 5;
+
+/// The four fields as they stand in the message, before the kind's demands.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct RawFrame {
+    pub(super) kind: i32,
+    pub(super) data: Bytes,
+    pub(super) space: Option<Bytes>,
+    pub(super) module: Option<ModuleId>,
+}
+
+impl RawFrame {
+    /// Reads the fields of `input`.
+    pub(super) fn decode(mut input: Bytes) -> Result<Self, DecodeError> {
+        let mut kind = 0;
+        let mut data = 0..0;
+        let mut space = None;
+        let mut module: Option<Range<usize>> = None;
+
+        let mut reader = Reader::new(&input);
+        while !reader.is_empty() {
+            let (field, wire_type) = reader.key()?;
+            match (field, wire_type) {
+                // Protobuf cuts an enum to 32 bits.
+                (1, VARINT) => kind = reader.varint()? as i32,
+                (2, LEN) => data = reader.bytes()?,
+                (3, LEN) => space = Some(reader.bytes()?),
+                (4, LEN) => {
+                    let earlier = module.replace(reader.bytes()?);
+                    // Text that is overwritten must have been text all the same.
+                    if let Some(earlier) = earlier {
+                        std::str::from_utf8(reader.at(earlier)).map_err(|_| DecodeError::ModuleNotUtf8)?;
+                    }
+                }
+                (1..=4, _) => return Err(DecodeError::WireType { field, wire_type }),
+                _ => reader.skip(field, wire_type, MAX_DEPTH)?,
+            }
+        }
+
+        let space = space.map(|range| input.slice(range));
+        let module = match module {
+            Some(range) => {
+                Some(ModuleId::try_from(input.slice(range)).map_err(|_| DecodeError::ModuleNotUtf8)?)
+            }
+            None => None,
+        };
+        // The payload takes over the input's own handle: one reference count less to touch.
+        input.truncate(data.end);
+        input.advance(data.start);
+        Ok(Self { kind, data: input, space, module })
+    }
+}
+
+/// A position in the input.
+struct Reader<'a> {
+    input: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    const fn new(input: &'a [u8]) -> Self {
+        Self { input, rest: input }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The bytes of a range that [`Reader::bytes`] returned.
+    fn at(&self, range: Range<usize>) -> &'a [u8] {
+        self.input.get(range).unwrap_or_default()
+    }
+
+    /// A field's number and wire type.
+    #[inline]
+    fn key(&mut self) -> Result<(u32, u8), DecodeError> {
+        let key = self.varint()?;
+        let wire_type = (key & 7) as u8;
+        match u32::try_from(key) {
+            Ok(short) if short >> 3 != 0 && wire_type <= FIXED32 => Ok((short >> 3, wire_type)),
+            _ => Err(DecodeError::Key { key }),
+        }
+    }
+
+    /// An integer of up to 64 bits, seven in each byte, the lowest first.
+    #[inline]
+    fn varint(&mut self) -> Result<u64, DecodeError> {
+        match self.rest.split_first() {
+            Some((&first, rest)) if first < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(first))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
+            self.rest = rest;
+            // The tenth byte has room for one bit.
+            if shift == 63 && byte > 1 {
+                return Err(DecodeError::Varint);
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Varint)
+    }
+
+    /// A length and that many bytes, as a range of the input.
+    #[inline]
+    fn bytes(&mut self) -> Result<Range<usize>, DecodeError> {
+        let len = self.varint()?;
+        let start = self.input.len() - self.rest.len();
+        self.take(len)?;
+        Ok(start..self.input.len() - self.rest.len())
+    }
+
+    #[inline]
+    fn take(&mut self, len: u64) -> Result<(), DecodeError> {
+        let len = usize::try_from(len).map_err(|_| DecodeError::Truncated)?;
+        self.rest = self.rest.get(len..).ok_or(DecodeError::Truncated)?;
+        Ok(())
+    }
+
+    /// Passes over the value of an unknown field.
+    #[cold]
+    fn skip(&mut self, field: u32, wire_type: u8, depth: u32) -> Result<(), DecodeError> {
+        let depth = depth.checked_sub(1).ok_or(DecodeError::Group)?;
+        match wire_type {
+            VARINT => self.varint().map(drop),
+            FIXED64 => self.take(8),
+            LEN => self.bytes().map(drop),
+            GROUP_START => loop {
+                let (inner, inner_type) = self.key()?;
+                if inner_type == GROUP_END {
+                    return if inner == field { Ok(()) } else { Err(DecodeError::Group) };
+                }
+                self.skip(inner, inner_type, depth)?;
+            },
+            FIXED32 => self.take(4),
+            _ => Err(DecodeError::Group),
+        }
+    }
+}

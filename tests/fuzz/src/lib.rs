@@ -1,0 +1,34 @@
+//! The bodies of Quorate's fuzz targets: functions that take any bytes and panic when a promise is
+//! broken.
+//!
+//! The rule: a target has a function here, a program in `fuzz_targets`, a line in [`TARGETS`] and at
+//! least one seed in `seeds`. What was read must be writable, and read again the same.
+
+mod frame;
+mod peer_url;
+mod preflight;
+mod stream;
+mod versions;
+
+pub use frame::frame;
+pub use peer_url::peer_url;
+pub use preflight::preflight;
+pub use stream::stream;
+pub use versions::versions;
+
+/// A target by name.
+pub struct Target {
+    /// The program of the fuzzer, and the folder in `seeds`.
+    pub name: &'static str,
+    /// Tries one input.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "frame", run: frame },
+    Target { name: "peer_url", run: peer_url },
+    Target { name: "preflight", run: preflight },
+    Target { name: "stream", run: stream },
+    Target { name: "versions", run: versions },
+];
