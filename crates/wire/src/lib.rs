@@ -48,3 +48,8 @@ pub use stream::{
     StreamLimits,
 };
 pub use url::{PeerUrl, PeerUrlError, Scheme};
+
+/// Runs the examples of the layer's page.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/wire.md")]
+struct LayerPage;

@@ -8,9 +8,9 @@ use quorate_wire::{Frame, FrameKind, ModuleId, SpaceId};
 
 fn message() -> MessageDescriptor {
     let specs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/specs");
-    let files = protox::compile(["frame.proto"], [specs]).unwrap();
-    let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();
-    pool.get_message_by_name("quorate.wire.Frame").unwrap()
+    let files = protox::compile(["frame.proto"], [specs]).expect("the text is protobuf");
+    let pool = DescriptorPool::from_file_descriptor_set(files).expect("the text is whole");
+    pool.get_message_by_name("quorate.wire.Frame").expect("the text has a frame")
 }
 
 #[test]

@@ -46,11 +46,11 @@ struct Urls {
 }
 
 fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("vectors/frames.json")).unwrap()
+    serde_json::from_str(include_str!("vectors/frames.json")).expect("the vectors are JSON of this shape")
 }
 
 fn hex(text: &str) -> Bytes {
-    HEXLOWER.decode(text.as_bytes()).unwrap().into()
+    HEXLOWER.decode(text.as_bytes()).expect("bytes stand in hex").into()
 }
 
 impl FrameVector {
@@ -61,8 +61,11 @@ impl FrameVector {
         match FrameKind::from(self.kind) {
             FrameKind::Preflight => Frame::Preflight { data },
             FrameKind::Disconnect => Frame::Disconnect { reason: data },
-            FrameKind::Notify => Frame::Notify { space: space.unwrap(), data },
-            FrameKind::Module => Frame::Module { space: space.unwrap(), module: module.unwrap(), data },
+            FrameKind::Notify => Frame::Notify { space: space.expect("a notify has a space"), data },
+            FrameKind::Module => {
+                let space = space.expect("a module frame has a space");
+                Frame::Module { space, module: module.expect("a module frame has a module"), data }
+            }
             FrameKind::Unspecified | FrameKind::Unknown(_) => {
                 Frame::Other { kind: self.kind, data, space, module }
             }

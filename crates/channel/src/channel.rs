@@ -1,0 +1,360 @@
+//! The channel: the pipeline of five stages, in the order of its stages.
+//!
+//! ```text
+//! handle_send      segment -> SDS -> rate limit -> encrypt -> dispatch
+//! handle_envelope  decrypt -> SDS -> reassemble -> event
+//! ```
+//!
+//! The rule: the machine touches no clock, socket or thread. After any `handle_*`, drain
+//! [`ReliableChannel::poll_output`] until `None`, then wait until [`ReliableChannel::poll_timeout`].
+
+mod egress;
+mod ingress;
+
+use crate::cipher::{Cipher, CipherContext};
+use crate::config::{ChannelConfig, ConfigError};
+use crate::envelope::MessageEnvelope;
+use crate::error::{IngressError, SendError, SendRefused};
+use crate::ids::{ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId, SenderTag};
+use crate::output::{ChannelEvent, DispatchOutcome, Output};
+use crate::rate_limit::{BudgetState, RateLimiter};
+use crate::request::{GivenUp, Requests};
+use crate::sds::{
+    Dependency, Frontier, Incoming, IncomingConfig, IncomingEvent, Lamport, Outgoing, Schedule,
+};
+use crate::segment::{Reassembler, Segmenter};
+use crate::stats::ChannelStats;
+use bytes::Bytes;
+use egress::{Flight, Queued};
+use fastrand::Rng;
+use quorate_base::{Mono, Now};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Who we are, and which channel this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Where its envelopes are published.
+    pub topic: ContentTopic,
+    /// How we call ourselves; at most 64 bytes are sensible, they travel in every message.
+    pub participant: ParticipantId,
+}
+
+/// How a payload is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// Not acknowledged, not ordered, not repeated; dropped first when the rate limit's budget is low.
+    pub ephemeral: bool,
+}
+
+/// A reliable group channel, as a machine.
+///
+/// ```
+/// use quorate_base::{Mono, Now, Wall};
+/// use quorate_channel::{
+///     ChannelConfig, ChannelEvent, DispatchOutcome, Identity, NoCipher, Output, ReliableChannel, SendOptions,
+/// };
+///
+/// let now = Now::new(Mono::ZERO, Wall::from_unix_millis(1_700_000_000_000));
+/// let open = |participant: &str, entropy: u64| {
+///     let identity = Identity { channel: "c".into(), topic: "/quorate/1/c/proto".into(), participant: participant.into() };
+///     ReliableChannel::open(now, identity, ChannelConfig::default(), Box::new(NoCipher), entropy).unwrap()
+/// };
+/// let (mut alice, mut bob) = (open("alice", 1), open("bob", 2));
+///
+/// alice.handle_send(now, "hello".into(), SendOptions::default()).unwrap();
+/// while let Some(output) = alice.poll_output() {
+///     if let Output::Dispatch(dispatch) = output {
+///         bob.handle_envelope(now, dispatch.envelope).unwrap(); // the network
+///         alice.handle_dispatched(now, dispatch.id, DispatchOutcome::Confirmed);
+///     }
+/// }
+/// let Some(Output::Event(ChannelEvent::Received { payload, .. })) = bob.poll_output() else { panic!() };
+/// assert_eq!(payload, "hello");
+/// ```
+#[derive(Debug)]
+pub struct ReliableChannel {
+    identity: Identity,
+    config: ChannelConfig,
+    context: CipherContext,
+    own: SenderTag,
+    random: Rng,
+    now: Now,
+    closed: bool,
+
+    segmenter: Segmenter,
+    next_sequence: u64,
+    next_request: u64,
+    requests: Requests,
+    /// What each unsent message cited, should it have to be taken back.
+    cited: BTreeMap<RequestId, (MessageId, Vec<Dependency>)>,
+
+    lamport: Lamport,
+    frontier: Frontier,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    schedule: Schedule,
+    ephemerals: Reassembler,
+    next_ephemeral: u64,
+    recent_ephemerals: VecDeque<MessageId>,
+
+    limiter: RateLimiter<Queued>,
+    cipher: Box<dyn Cipher>,
+    in_flight: BTreeMap<DispatchId, Flight>,
+    next_dispatch: u64,
+
+    outputs: VecDeque<Output>,
+    stats: ChannelStats,
+}
+
+impl ReliableChannel {
+    /// Opens a channel without a past. `entropy` must be random and drawn anew for each call: it tells
+    /// this incarnation of the participant from any earlier one, and seeds the jitter.
+    pub fn open(
+        now: Now,
+        identity: Identity,
+        config: ChannelConfig,
+        cipher: Box<dyn Cipher>,
+        entropy: u64,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let own = SenderTag::derive(&identity.participant, entropy);
+        let incoming = IncomingConfig {
+            lost_after: config.lost_after,
+            join: config.join,
+            max_bytes: config.max_receive_bytes,
+            max_bytes_per_sender: config.max_receive_bytes_per_sender,
+            max_sets: config.max_incomplete,
+            reassembly_timeout: config.reassembly_timeout,
+            max_participants: config.max_participants,
+        };
+        Ok(Self {
+            context: CipherContext { channel: identity.channel.clone(), topic: identity.topic.clone() },
+            own,
+            random: Rng::with_seed(entropy),
+            now,
+            closed: false,
+            segmenter: Segmenter::new(config.segment_bytes),
+            next_sequence: 0,
+            next_request: 1,
+            requests: Requests::default(),
+            cited: BTreeMap::new(),
+            lamport: Lamport::starting_at(now.wall),
+            frontier: Frontier::default(),
+            outgoing: Outgoing::new(config.acks.clone(), config.retransmit),
+            incoming: Incoming::new(now, own, incoming),
+            schedule: Schedule::new(config.sync),
+            ephemerals: ephemeral_reassembler(),
+            next_ephemeral: 0,
+            recent_ephemerals: VecDeque::new(),
+            limiter: RateLimiter::new(now, config.rate_limit),
+            cipher,
+            in_flight: BTreeMap::new(),
+            next_dispatch: 0,
+            outputs: VecDeque::new(),
+            stats: ChannelStats::default(),
+            identity,
+            config,
+        })
+    }
+
+    /// Accepts a payload for sending, and returns the name under which its outcomes are told.
+    pub fn handle_send(
+        &mut self,
+        now: Now,
+        payload: Bytes,
+        options: SendOptions,
+    ) -> Result<RequestId, SendRefused> {
+        self.now = now;
+        if self.closed {
+            return Err(SendRefused::Closed);
+        }
+        let request =
+            if options.ephemeral { self.send_ephemeral(now, payload)? } else { self.send(now, payload)? };
+        self.pump(now);
+        Ok(request)
+    }
+
+    /// Takes an envelope from the network.
+    pub fn handle_envelope(&mut self, now: Now, envelope: MessageEnvelope) -> Result<(), IngressError> {
+        self.now = now;
+        if self.closed {
+            return Err(IngressError::Closed);
+        }
+        let outcome = self.ingest(now, envelope);
+        self.count_ingress(&outcome);
+        self.collect(now);
+        self.pump(now);
+        outcome
+    }
+
+    /// Takes note of how handing over an envelope ended.
+    pub fn handle_dispatched(&mut self, now: Now, id: DispatchId, outcome: DispatchOutcome) {
+        self.now = now;
+        let Some(flight) = self.in_flight.remove(&id) else { return };
+        self.stats.dispatch_failures += u64::from(outcome != DispatchOutcome::Confirmed);
+        self.landed(now, flight, outcome);
+        self.pump(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        if self.closed {
+            return;
+        }
+        while let Some((given_up, unsent)) = self.requests.poll_expired(now.mono) {
+            self.expire(given_up, unsent);
+        }
+        while let Some(sequence) = self.outgoing.poll_due(now.mono) {
+            self.limiter.enqueue(Queued::Message(sequence));
+        }
+        while self.ephemerals.poll_expired(now.mono).is_some() {}
+        self.incoming.handle_timeout(now);
+        if self.schedule.is_due(now.mono) {
+            let random = self.random.f64();
+            self.schedule.synced(now.mono, random);
+            self.limiter.enqueue_urgent(Queued::Sync);
+        }
+        self.collect(now);
+        self.pump(now);
+    }
+
+    /// Ends the channel: every open send gets its outcome, and nothing more is sent or received.
+    pub fn handle_close(&mut self, now: Now) {
+        self.now = now;
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        for given_up in self.requests.drain() {
+            let request = given_up.request;
+            let lacking = self.outgoing.lacking(given_up.sequences.clone());
+            self.outgoing.forget(request, given_up.sequences);
+            self.event(if given_up.sent {
+                ChannelEvent::DeliveryError { request, lacking }
+            } else {
+                ChannelEvent::SendError { request, error: SendError::Closed }
+            });
+        }
+    }
+
+    /// The next thing for the driver to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`ReliableChannel::handle_timeout`] is to be called next.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        if self.closed {
+            return None;
+        }
+        let limiter = if self.in_flight.len() < self.config.max_in_flight {
+            self.limiter.poll_timeout(self.now)
+        } else {
+            None
+        };
+        let timers = [
+            self.requests.poll_timeout(),
+            self.outgoing.poll_timeout(),
+            self.incoming.poll_timeout(),
+            self.ephemerals.poll_timeout(),
+            self.schedule.poll_timeout(),
+            limiter,
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Who we are, and which channel this is.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The longest payload that can be sent.
+    pub const fn max_payload(&self) -> usize {
+        self.segmenter.max_payload()
+    }
+
+    /// How much of the rate limit's budget is gone.
+    pub fn budget(&mut self) -> BudgetState {
+        self.limiter.state(self.now)
+    }
+
+    /// Whether nothing sent waits for an outcome.
+    pub fn is_idle(&self) -> bool {
+        self.outgoing.is_empty() && self.in_flight.is_empty() && self.limiter.is_empty()
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> ChannelStats {
+        ChannelStats {
+            unacknowledged: self.outgoing.len() as u64,
+            waiting: self.incoming.waiting() as u64,
+            receive_bytes: (self.incoming.bytes() + self.ephemerals.bytes()) as u64,
+            ..self.stats.clone()
+        }
+    }
+
+    fn event(&mut self, event: ChannelEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// A send's deadline passed: it never left, or was not acknowledged by all it should be.
+    fn expire(&mut self, given_up: GivenUp, unsent: usize) {
+        let request = given_up.request;
+        let lacking = self.outgoing.lacking(given_up.sequences.clone());
+        let sent = given_up.sent;
+        self.take_back(given_up);
+        self.event(if sent {
+            ChannelEvent::DeliveryError { request, lacking }
+        } else {
+            ChannelEvent::SendError { request, error: SendError::TimedOut { segments: unsent } }
+        });
+    }
+
+    /// Forgets a send that is given up; one that never left is not cited by later ones.
+    fn take_back(&mut self, given_up: GivenUp) {
+        self.outgoing.forget(given_up.request, given_up.sequences);
+        if let Some((id, cited)) = self.cited.remove(&given_up.request)
+            && !given_up.sent
+        {
+            self.frontier.failed(&id, &cited);
+        }
+    }
+
+    /// Turns what the receiving side has to say into events.
+    fn collect(&mut self, now: Now) {
+        while let Some(event) = self.incoming.poll_event() {
+            match event {
+                IncomingEvent::Deliver(delivery) => {
+                    self.lamport.observe(delivery.time);
+                    self.frontier.delivered(delivery.id, delivery.time, delivery.past);
+                    let random = self.random.f64();
+                    self.schedule.activity(now.mono, random);
+                    self.received(delivery.sender, delivery.payload, false);
+                }
+                IncomingEvent::Gap(missing) => {
+                    self.stats.gaps += 1;
+                    self.event(ChannelEvent::Gap { missing });
+                }
+            }
+        }
+        if self.incoming.has_news() {
+            let random = self.random.f64();
+            self.schedule.acknowledge(now.mono, random);
+        }
+    }
+
+    fn received(&mut self, sender: ParticipantId, payload: Bytes, ephemeral: bool) {
+        self.stats.messages_received += 1;
+        self.stats.bytes_received += payload.len() as u64;
+        self.event(ChannelEvent::Received { sender, payload, ephemeral });
+    }
+}
+
+/// Ephemeral payloads share a small budget of their own: nobody waits for them.
+fn ephemeral_reassembler() -> Reassembler {
+    const BYTES: usize = 32 << 20;
+    Reassembler::new(BYTES, BYTES / 2, 64, Duration::from_secs(30))
+}

@@ -1,0 +1,201 @@
+//! What a channel is configured with: plain values, checked once at the border.
+
+use crate::ids::ParticipantId;
+use crate::rate_limit::RateLimitConfig;
+use crate::sds::SyncConfig;
+use quorate_base::{Backoff, Wall};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The largest segment that can be configured: with all that is added it stays below what a receiver
+/// takes as one envelope.
+pub const MAX_SEGMENT_BYTES: usize = 512 << 10;
+
+/// Everything about a channel that its participants need not agree on.
+///
+/// The defaults suit a group of up to a hundred people on the open internet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChannelConfig {
+    /// The most bytes of one encoded segment, 256 to 524,288. Default 102,400 (100 KiB).
+    pub segment_bytes: usize,
+    /// Who has to acknowledge a message before it counts as delivered. Default [`AckPolicy::Any`].
+    pub acks: AckPolicy,
+    /// The distance of retransmissions. Default 500 ms to 30 s, half again as much each time.
+    pub retransmit: Backoff,
+    /// How long a send may take to leave, once the rate limit let it go. Default 60 s.
+    pub dispatch_timeout: Duration,
+    /// How long after it left a send is retransmitted. Default 10 minutes.
+    ///
+    /// So the delivery outcome of a send comes at most `dispatch_timeout + delivery_timeout` after the
+    /// rate limit released its last segment.
+    pub delivery_timeout: Duration,
+    /// How many messages a message cites at least, where there are as many. Default 2 (LIP).
+    pub causal_history: usize,
+    /// How long a payload waits for a missing one that it follows. Default 2 minutes.
+    pub lost_after: Duration,
+    /// Whether messages from before this participant joined are missed. Default
+    /// [`JoinPolicy::FromNow`].
+    pub join: JoinPolicy,
+    /// When sync messages are sent.
+    pub sync: SyncConfig,
+    /// The epoch rate limit. Off by default.
+    pub rate_limit: RateLimitConfig,
+    /// Envelopes handed to the messaging layer and not yet confirmed. Default 64.
+    pub max_in_flight: usize,
+    /// Segments not yet acknowledged; `send` is refused beyond it. Default 4,096.
+    pub max_unacknowledged: usize,
+    /// Bytes of incomplete and waiting payloads, in all. Default 128 MiB; one payload that others wait
+    /// for may exceed it.
+    pub max_receive_bytes: usize,
+    /// The same for one sender. Default 64 MiB.
+    pub max_receive_bytes_per_sender: usize,
+    /// Incomplete payloads. Default 1,024.
+    pub max_incomplete: usize,
+    /// How long an incomplete payload is kept after its last new segment. Default 5 minutes.
+    pub reassembly_timeout: Duration,
+    /// Participants remembered, each incarnation counted. Default 1,024.
+    pub max_participants: usize,
+}
+
+/// Who has to acknowledge a message before it counts as delivered. Fixed when a channel opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AckPolicy {
+    /// Anybody.
+    Any,
+    /// This many participants, at least 1.
+    AtLeast(usize),
+    /// Each of these, at least one.
+    All(BTreeSet<ParticipantId>),
+}
+
+impl AckPolicy {
+    /// Whether the acknowledgements of `acked` are enough.
+    pub fn is_satisfied_by(&self, acked: &BTreeSet<ParticipantId>) -> bool {
+        match self {
+            Self::Any => !acked.is_empty(),
+            Self::AtLeast(count) => acked.len() >= *count,
+            Self::All(roster) => roster.is_subset(acked),
+        }
+    }
+}
+
+/// Whether messages from before a participant joined are missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinPolicy {
+    /// The past starts with what senders still send: what they settled before is not missed.
+    FromNow,
+    /// Everything since that time is missed until it arrives or is declared lost.
+    Since(Wall),
+}
+
+/// A configuration that cannot work. The caller's fault; nothing was opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A number is outside its range.
+    #[error("`{field}` is {value}, the least is {least}")]
+    TooSmall {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// The smallest value that works.
+        least: usize,
+    },
+    /// A number is outside its range.
+    #[error("`{field}` is {value}, the most is {most}")]
+    TooLarge {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// The largest value that works.
+        most: usize,
+    },
+    /// The policy names nobody, so nothing would ever be sent again.
+    #[error("the acknowledgement policy asks for nobody")]
+    NobodyAcknowledges,
+    /// A duration that must not be zero is.
+    #[error("`{0}` is zero")]
+    Zero(&'static str),
+}
+
+impl Default for ChannelConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 102_400,
+            acks: AckPolicy::Any,
+            retransmit: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).factor(1.5),
+            dispatch_timeout: Duration::from_secs(60),
+            delivery_timeout: Duration::from_secs(600),
+            causal_history: 2,
+            lost_after: Duration::from_secs(120),
+            join: JoinPolicy::FromNow,
+            sync: SyncConfig::default(),
+            rate_limit: RateLimitConfig::default(),
+            max_in_flight: 64,
+            max_unacknowledged: 4_096,
+            max_receive_bytes: 128 << 20,
+            max_receive_bytes_per_sender: 64 << 20,
+            max_incomplete: 1_024,
+            reassembly_timeout: Duration::from_secs(300),
+            max_participants: 1_024,
+        }
+    }
+}
+
+impl ChannelConfig {
+    /// Checks every range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let least = [
+            ("segment_bytes", self.segment_bytes, 256),
+            ("max_in_flight", self.max_in_flight, 1),
+            ("max_unacknowledged", self.max_unacknowledged, 1),
+            ("max_receive_bytes", self.max_receive_bytes, self.segment_bytes),
+            ("max_receive_bytes_per_sender", self.max_receive_bytes_per_sender, self.segment_bytes),
+            ("max_incomplete", self.max_incomplete, 1),
+            ("max_participants", self.max_participants, 1),
+        ];
+        for (field, value, least) in least {
+            if value < least {
+                return Err(ConfigError::TooSmall { field, value, least });
+            }
+        }
+        if self.segment_bytes > MAX_SEGMENT_BYTES {
+            let (field, value) = ("segment_bytes", self.segment_bytes);
+            return Err(ConfigError::TooLarge { field, value, most: MAX_SEGMENT_BYTES });
+        }
+        match &self.acks {
+            AckPolicy::AtLeast(0) => return Err(ConfigError::NobodyAcknowledges),
+            AckPolicy::All(roster) if roster.is_empty() => return Err(ConfigError::NobodyAcknowledges),
+            _ => {}
+        }
+        let durations = [
+            ("retransmit", self.retransmit.initial()),
+            ("dispatch_timeout", self.dispatch_timeout),
+            ("delivery_timeout", self.delivery_timeout),
+            ("sync.ack_delay", self.sync.ack_delay),
+            ("sync.idle", self.sync.idle.initial()),
+        ];
+        match durations.into_iter().find(|(_, duration)| duration.is_zero()) {
+            Some((field, _)) => Err(ConfigError::Zero(field)),
+            None => self.rate_limit.validate(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_nonsense_is_not() {
+        assert_eq!(ChannelConfig::default().validate(), Ok(()));
+        let nobody = ChannelConfig { acks: AckPolicy::All(BTreeSet::new()), ..ChannelConfig::default() };
+        assert_eq!(nobody.validate(), Err(ConfigError::NobodyAcknowledges));
+        let tiny = ChannelConfig { segment_bytes: 10, ..ChannelConfig::default() };
+        assert!(matches!(tiny.validate(), Err(ConfigError::TooSmall { field: "segment_bytes", .. })));
+        let hasty = ChannelConfig { delivery_timeout: Duration::ZERO, ..ChannelConfig::default() };
+        assert_eq!(hasty.validate(), Err(ConfigError::Zero("delivery_timeout")));
+    }
+}

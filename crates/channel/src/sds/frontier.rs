@@ -1,0 +1,151 @@
+//! What the next own message cites: the latest of what it follows.
+//!
+//! The rule: everything delivered since the last own message is in the causal past of the messages
+//! cited, so causal order can be restored from two citations as well as from sixty. An own message
+//! that failed is never cited; what it would have cited is cited by the next one.
+
+use super::{Dependency, Key};
+use crate::ids::MessageId;
+use std::collections::BTreeMap;
+
+/// The most messages one message cites. More concurrent senders than this are cited over two.
+const MAX_CITED: usize = 64;
+
+/// The delivered messages that no other delivered message, and no own one, follows.
+#[derive(Debug, Default)]
+pub struct Frontier {
+    heads: BTreeMap<Key, Head>,
+    last_own: Option<Head>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Head {
+    id: MessageId,
+    time: u64,
+}
+
+impl Frontier {
+    /// Takes note of a delivered message that follows `past`.
+    pub fn delivered(&mut self, id: MessageId, time: u64, past: impl IntoIterator<Item = Key>) {
+        past.into_iter().for_each(|key| self.remove_upto(&key));
+        let key = Key::of(&id);
+        self.remove_upto(&key);
+        self.heads.insert(key, Head { id, time });
+    }
+
+    /// Takes note of an own message: from here on it stands for all that was cited.
+    pub fn sent(&mut self, id: MessageId, time: u64) {
+        let cited: Vec<Key> = self.newest().into_iter().map(|head| Key::of(&head.id)).collect();
+        cited.iter().for_each(|key| drop(self.heads.remove(key)));
+        self.last_own = Some(Head { id, time });
+    }
+
+    /// Takes back an own message that never left, and what it cited.
+    pub fn failed(&mut self, id: &MessageId, cited: &[Dependency]) {
+        if self.last_own.as_ref().is_some_and(|own| own.id == *id) {
+            self.last_own = None;
+        }
+        for dependency in cited {
+            let key = Key::of(&dependency.id);
+            if !self.follows(&key) {
+                let head = Head { id: dependency.id.clone(), time: dependency.time.unwrap_or(0) };
+                self.heads.insert(key, head);
+            }
+        }
+    }
+
+    /// What the next own message cites, the newest first: at least `at_least` where there are as
+    /// many.
+    pub fn cite(&self, at_least: usize) -> Vec<Dependency> {
+        let mut cited = self.newest();
+        if cited.len() < at_least {
+            cited.extend(self.last_own.clone());
+        }
+        let dependency =
+            |head: Head| Dependency { id: head.id, time: Some(head.time), hint: None, sender: None };
+        cited.into_iter().map(dependency).collect()
+    }
+
+    fn newest(&self) -> Vec<Head> {
+        let mut heads: Vec<Head> = self.heads.values().cloned().collect();
+        heads.sort_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
+        heads.truncate(MAX_CITED);
+        heads
+    }
+
+    /// Whether a head is the message `key` or a later one of the same sender.
+    fn follows(&self, key: &Key) -> bool {
+        match key {
+            Key::Sequence(tag, _) => {
+                self.heads.range(key.clone()..=Key::Sequence(*tag, u64::MAX)).next().is_some()
+            }
+            Key::Opaque(_) => self.heads.contains_key(key),
+        }
+    }
+
+    /// Drops the head `key` and earlier ones of the same sender: a later one follows them.
+    fn remove_upto(&mut self, key: &Key) {
+        if let Key::Sequence(tag, _) = key {
+            let first = Key::Sequence(*tag, 0);
+            let passed: Vec<Key> =
+                self.heads.range(first..=key.clone()).map(|(key, _)| key.clone()).collect();
+            passed.iter().for_each(|key| drop(self.heads.remove(key)));
+        } else {
+            self.heads.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{SenderTag, StructuredId};
+
+    fn id(sender: u8, sequence: u64) -> MessageId {
+        StructuredId { tag: SenderTag([sender; 6]), sequence, content: [0; 4] }.to_message_id()
+    }
+
+    fn cited(frontier: &Frontier) -> Vec<MessageId> {
+        frontier.cite(2).into_iter().map(|dependency| dependency.id).collect()
+    }
+
+    #[test]
+    fn a_message_that_another_follows_is_not_cited() {
+        let mut frontier = Frontier::default();
+        frontier.delivered(id(1, 0), 10, []);
+        frontier.delivered(id(2, 0), 11, [Key::of(&id(1, 0))]);
+        frontier.delivered(id(2, 5), 12, []);
+        assert_eq!(cited(&frontier), [id(2, 5)]);
+    }
+
+    #[test]
+    fn an_own_message_stands_for_what_it_cited() {
+        let mut frontier = Frontier::default();
+        frontier.delivered(id(1, 0), 10, []);
+        frontier.sent(id(9, 0), 20);
+        assert_eq!(cited(&frontier), [id(9, 0)]);
+        frontier.delivered(id(2, 0), 21, []);
+        assert_eq!(cited(&frontier), [id(2, 0), id(9, 0)]);
+    }
+
+    #[test]
+    fn a_failed_send_is_not_cited_and_its_past_is() {
+        let mut frontier = Frontier::default();
+        frontier.delivered(id(1, 0), 10, []);
+        let past = frontier.cite(2);
+        frontier.sent(id(9, 0), 20);
+        frontier.failed(&id(9, 0), &past);
+        assert_eq!(cited(&frontier), [id(1, 0)]);
+    }
+
+    #[test]
+    fn heads_beyond_the_most_are_cited_by_the_next_message() {
+        let mut frontier = Frontier::default();
+        for sender in 0..70 {
+            frontier.delivered(id(sender, 0), u64::from(sender), []);
+        }
+        assert_eq!(frontier.cite(2).len(), MAX_CITED);
+        frontier.sent(id(99, 0), 200);
+        assert_eq!(frontier.cite(2).len(), 6);
+    }
+}

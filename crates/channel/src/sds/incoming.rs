@@ -1,0 +1,468 @@
+//! What came in: who sent what, what is whole, and what waits for its causal past.
+//!
+//! The rule: segments are put together as they arrive, payloads are delivered in causal order, each
+//! once. A payload waits until everything it follows was delivered, or was declared lost after
+//! [`IncomingConfig::lost_after`]; then a [`IncomingEvent::Gap`] names what is missing, and what comes
+//! after it is never delivered before it.
+
+mod peers;
+mod waiting;
+
+use super::{Dependency, Key, RangeSet};
+use crate::config::JoinPolicy;
+use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
+use crate::segment::{Admission, Reassembler, Segment, SegmentOrigin};
+use bytes::Bytes;
+use peers::{Peers, Standing};
+use quorate_base::{Mono, Now, Wall};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::time::Duration;
+use waiting::{Waiting, WaitingRoom};
+
+/// The bounds and deadlines of the receiving side.
+#[derive(Debug, Clone)]
+pub struct IncomingConfig {
+    /// How long a missing dependency is waited for.
+    pub lost_after: Duration,
+    /// Whether messages from before we joined are missed.
+    pub join: JoinPolicy,
+    /// Bytes of incomplete and waiting payloads, in all.
+    pub max_bytes: usize,
+    /// The same for one sender.
+    pub max_bytes_per_sender: usize,
+    /// Payloads in the making.
+    pub max_sets: usize,
+    /// How long an incomplete payload is kept after its last new segment.
+    pub reassembly_timeout: Duration,
+    /// Participants, each incarnation counted.
+    pub max_participants: usize,
+}
+
+/// A content message, opened and decoded.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Who sent it.
+    pub sender: ParticipantId,
+    /// Its id.
+    pub id: MessageId,
+    /// Its Lamport time.
+    pub time: u64,
+    /// What it follows.
+    pub history: Vec<Dependency>,
+    /// The lowest sequence number its sender may still send again.
+    pub oldest: Option<u64>,
+    /// Its content.
+    pub segment: Segment,
+}
+
+/// What became of an arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Kept. It is acknowledged from now on.
+    Accepted,
+    /// Had it already; the sender seems not to know.
+    Duplicate,
+    /// From before we joined, or already declared lost.
+    Late,
+    /// No room now; not acknowledged, so it comes again.
+    Full,
+    /// It contradicts what came before, or itself. Dropped.
+    Malformed,
+}
+
+/// A whole payload whose turn has come.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Who sent it.
+    pub sender: ParticipantId,
+    /// The payload.
+    pub payload: Bytes,
+    /// The id of its last segment: what a message that follows it cites.
+    pub id: MessageId,
+    /// Its Lamport time.
+    pub time: u64,
+    /// What it follows.
+    pub past: Vec<Key>,
+    /// How many segments it had.
+    pub segments: u64,
+}
+
+/// What the receiving side has to say.
+#[derive(Debug, PartialEq, Eq)]
+pub enum IncomingEvent {
+    /// A payload's turn has come.
+    Deliver(Delivery),
+    /// These messages are missing for good.
+    Gap(Vec<Missing>),
+}
+
+/// Messages that will not be delivered: nobody sent them again in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// Segments of a Quorate sender.
+    Segments {
+        /// Its name, where we ever heard it.
+        sender: Option<ParticipantId>,
+        /// Its tag.
+        tag: SenderTag,
+        /// Which ones.
+        sequences: Range<u64>,
+    },
+    /// A message with an opaque id.
+    Message(MessageId),
+}
+
+/// The receiving half of SDS with its reassembler.
+#[derive(Debug)]
+pub struct Incoming {
+    config: IncomingConfig,
+    joined: Wall,
+    own: SenderTag,
+    peers: Peers,
+    reassembler: Reassembler,
+    sets: BTreeMap<SegmentOrigin, Set>,
+    waiting: WaitingRoom,
+    events: VecDeque<IncomingEvent>,
+}
+
+/// What is known of a payload beside its bytes.
+#[derive(Debug)]
+pub(super) struct Set {
+    sender: ParticipantId,
+    last_id: MessageId,
+    ids: Vec<MessageId>,
+    count: u64,
+    time: u64,
+    past: BTreeMap<Key, Option<u64>>,
+}
+
+impl Incoming {
+    /// An empty receiving side of the participant whose own messages bear `own`.
+    pub fn new(now: Now, own: SenderTag, config: IncomingConfig) -> Self {
+        let reassembler = Reassembler::new(
+            config.max_bytes,
+            config.max_bytes_per_sender,
+            config.max_sets,
+            config.reassembly_timeout,
+        );
+        Self {
+            joined: match config.join {
+                JoinPolicy::FromNow => now.wall,
+                JoinPolicy::Since(wall) => wall,
+            },
+            own,
+            peers: Peers::new(config.max_participants),
+            reassembler,
+            sets: BTreeMap::new(),
+            waiting: WaitingRoom::default(),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Takes a content message.
+    pub fn handle_arrival(&mut self, now: Now, arrival: Arrival) -> Verdict {
+        let structured = StructuredId::parse(arrival.id.as_str());
+        let Some(origin) = origin_of(&arrival, structured) else { return Verdict::Malformed };
+        if let Some(verdict) = self.standing(now.mono, &arrival, &origin, structured) {
+            return verdict;
+        }
+        let needed = self.is_needed(&origin);
+        let admission = self.reassembler.handle_segment(
+            now.mono,
+            &origin,
+            &arrival.sender,
+            arrival.segment.clone(),
+            needed,
+        );
+        match admission {
+            Admission::Full => return Verdict::Full,
+            Admission::Contradicts => return Verdict::Malformed,
+            // Another id for a place that is taken: the first to come keeps it.
+            Admission::Duplicate => return Verdict::Duplicate,
+            Admission::Stored | Admission::Complete(_) | Admission::HashMismatch => {}
+        }
+        self.peers.received(&Key::of(&arrival.id));
+        self.describe(&origin, arrival, structured);
+        match admission {
+            Admission::Complete(whole) => self.complete(now.mono, origin, whole.payload, whole.charged),
+            Admission::HashMismatch => self.drop_set(&origin),
+            _ => {}
+        }
+        Verdict::Accepted
+    }
+
+    /// Declares lost what is due, and lets go what only waited for it.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(origin) = self.reassembler.poll_expired(now.mono) {
+            self.drop_set(&origin);
+        }
+        while let Some(waiter) = self.waiting.poll_due(now.mono) {
+            self.declare_lost(now.mono, waiter);
+        }
+    }
+
+    /// The next delivery or gap, in order.
+    pub fn poll_event(&mut self) -> Option<IncomingEvent> {
+        self.events.pop_front()
+    }
+
+    /// When something is to be declared lost or given up.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        [self.waiting.poll_timeout(), self.reassembler.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// The vectors that changed since they were last taken, or all of them.
+    pub fn take_acks(&mut self, whole: bool) -> Vec<super::AckVector> {
+        self.peers.take_acks(whole)
+    }
+
+    /// Marks a sender's vector as news again: it repeated what we have.
+    pub fn remind(&mut self, id: &MessageId) {
+        self.peers.remind(id);
+    }
+
+    /// Whether there are acknowledgements to give that nobody was told yet.
+    pub fn has_news(&self) -> bool {
+        self.peers.has_news()
+    }
+
+    /// Bytes of incomplete and waiting payloads.
+    pub const fn bytes(&self) -> usize {
+        self.reassembler.bytes()
+    }
+
+    /// Whole payloads that wait for their past.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether an arrival is settled by what is known of its id.
+    fn standing(
+        &mut self,
+        now: Mono,
+        arrival: &Arrival,
+        origin: &SegmentOrigin,
+        structured: Option<StructuredId>,
+    ) -> Option<Verdict> {
+        if let (Some(id), SegmentOrigin::Structured(_, base)) = (structured, origin) {
+            let baseline = match self.config.join {
+                JoinPolicy::FromNow => arrival.oldest.unwrap_or(*base).min(*base),
+                JoinPolicy::Since(_) => 0,
+            };
+            if !self.peers.meet(now, id.tag, &arrival.sender, baseline) {
+                return Some(Verdict::Full);
+            }
+        }
+        match self.peers.standing(&Key::of(&arrival.id)) {
+            Standing::New => None,
+            Standing::Received => Some(Verdict::Duplicate),
+            Standing::Over => Some(Verdict::Late),
+            Standing::TooScattered => Some(Verdict::Full),
+        }
+    }
+
+    /// Whether this is the next payload of its sender: then others may be waiting for it.
+    fn is_needed(&self, origin: &SegmentOrigin) -> bool {
+        match origin {
+            SegmentOrigin::Structured(tag, base) => self.peers.first_open(tag) == Some(*base),
+            SegmentOrigin::Opaque(..) => false,
+        }
+    }
+
+    fn describe(&mut self, origin: &SegmentOrigin, arrival: Arrival, structured: Option<StructuredId>) {
+        let count = u64::from(arrival.segment.data_count) + u64::from(arrival.segment.parity_count);
+        let set = self.sets.entry(origin.clone()).or_insert_with(|| Set {
+            sender: arrival.sender,
+            last_id: arrival.id.clone(),
+            ids: Vec::new(),
+            count,
+            time: 0,
+            past: BTreeMap::new(),
+        });
+        set.time = set.time.max(arrival.time);
+        match (structured, origin) {
+            (Some(id), SegmentOrigin::Structured(_, base)) => {
+                set.last_id = id.sibling(base + count - 1).to_message_id();
+            }
+            _ => {
+                set.last_id = arrival.id.clone();
+                set.ids.push(arrival.id);
+            }
+        }
+        for dependency in arrival.history {
+            let key = Key::of(&dependency.id);
+            if !is_sibling(origin, count, &key) {
+                set.past.insert(key, dependency.time);
+            }
+        }
+    }
+
+    fn complete(&mut self, now: Mono, origin: SegmentOrigin, payload: Bytes, charged: usize) {
+        let Some(set) = self.sets.remove(&origin) else { return };
+        let deadline = now + self.config.lost_after;
+        let waiter = self.waiting.push(Waiting { origin, set, payload, charged, deadline });
+        self.settle(waiter);
+        self.deliver_ready();
+    }
+
+    /// Blocks a waiting payload on the first thing it lacks, or marks it ready.
+    fn settle(&mut self, waiter: u64) {
+        let Some(blocker) = self.waiting.get(waiter).map(|waiting| self.blocker(waiting)) else { return };
+        match blocker {
+            Some(key) => self.waiting.block(waiter, key),
+            None => self.waiting.ready(waiter),
+        }
+    }
+
+    fn blocker(&self, waiting: &Waiting) -> Option<Key> {
+        if let SegmentOrigin::Structured(tag, base) = waiting.origin
+            && let Some(open) = self.peers.first_open(&tag)
+            && open < base
+        {
+            return Some(Key::Sequence(tag, open));
+        }
+        let past = &waiting.set.past;
+        past.iter().find(|(key, time)| !self.is_over(key, **time)).map(|(key, _)| key.clone())
+    }
+
+    /// Whether nothing has to wait for `key` any more.
+    fn is_over(&self, key: &Key, time: Option<u64>) -> bool {
+        /// How far apart the clocks of two participants may be for "before we joined" to be believed.
+        const CLOCK_SLACK: u64 = 5_000;
+        match key {
+            Key::Sequence(tag, _) if *tag == self.own => true,
+            Key::Sequence(tag, _) if self.peers.knows(tag) => self.peers.is_over(key),
+            _ if self.peers.is_over(key) => true,
+            _ => time.is_some_and(|time| time.saturating_add(CLOCK_SLACK) < self.joined.unix_millis()),
+        }
+    }
+
+    fn deliver_ready(&mut self) {
+        while let Some(Waiting { origin, set, payload, charged, .. }) = self.waiting.poll_ready() {
+            self.reassembler.release(&set.sender, charged);
+            self.over(&origin, &set);
+            self.events.push_back(IncomingEvent::Deliver(Delivery {
+                sender: set.sender,
+                payload,
+                id: set.last_id,
+                time: set.time,
+                past: set.past.into_keys().collect(),
+                segments: set.count,
+            }));
+        }
+    }
+
+    /// Nothing waits for this set any more: it was delivered, or is lost.
+    fn over(&mut self, origin: &SegmentOrigin, set: &Set) {
+        let woken = match origin {
+            SegmentOrigin::Structured(tag, base) => self.over_range(*tag, *base..*base + set.count),
+            SegmentOrigin::Opaque(..) => {
+                set.ids.iter().flat_map(|id| self.over_opaque(id.clone())).collect::<Vec<_>>()
+            }
+        };
+        woken.into_iter().for_each(|waiter| self.settle(waiter));
+    }
+
+    fn over_range(&mut self, tag: SenderTag, range: Range<u64>) -> Vec<u64> {
+        self.peers.over(tag, range.clone());
+        self.waiting.unblock(Key::Sequence(tag, range.start)..Key::Sequence(tag, range.end))
+    }
+
+    fn over_opaque(&mut self, id: MessageId) -> Vec<u64> {
+        self.peers.over_opaque(id.clone());
+        let key = Key::Opaque(id);
+        self.waiting.unblock_one(&key)
+    }
+
+    /// An incomplete set is given up, or was poisoned: its messages are a gap.
+    fn drop_set(&mut self, origin: &SegmentOrigin) {
+        let Some(set) = self.sets.remove(origin) else { return };
+        let missing = match origin {
+            SegmentOrigin::Structured(tag, base) => vec![self.missing(*tag, *base..*base + set.count)],
+            SegmentOrigin::Opaque(..) => set.ids.iter().cloned().map(Missing::Message).collect(),
+        };
+        self.events.push_back(IncomingEvent::Gap(missing));
+        self.over(origin, &set);
+        self.deliver_ready();
+    }
+
+    /// The payload `waiter` has waited long enough: what it lacks and nobody is sending is lost.
+    fn declare_lost(&mut self, now: Mono, waiter: u64) {
+        let Some(waiting) = self.waiting.get(waiter) else { return };
+        let mut lost = Vec::new();
+        if let SegmentOrigin::Structured(tag, base) = waiting.origin {
+            let open = self.peers.open(&tag, base);
+            lost.extend(
+                open.into_iter().flat_map(|gap| self.absent(tag, gap)).map(|part| self.missing(tag, part)),
+            );
+        }
+        for (key, _) in waiting.set.past.iter().filter(|(key, time)| !self.is_over(key, **time)) {
+            match key {
+                Key::Sequence(tag, sequence) => {
+                    let absent = self.absent(*tag, *sequence..sequence + 1);
+                    lost.extend(absent.into_iter().map(|part| self.missing(*tag, part)));
+                }
+                Key::Opaque(id) => lost.push(Missing::Message(id.clone())),
+            }
+        }
+        // What it lacks besides is on its way, or waits itself: look again later.
+        let again = now + self.config.lost_after.min(Duration::from_secs(1)).max(Duration::from_millis(1));
+        self.waiting.postpone(waiter, again);
+        if lost.is_empty() {
+            return;
+        }
+        self.events.push_back(IncomingEvent::Gap(lost.clone()));
+        for missing in lost {
+            let woken = match missing {
+                Missing::Segments { tag, sequences, .. } => self.over_range(tag, sequences),
+                Missing::Message(id) => self.over_opaque(id),
+            };
+            woken.into_iter().for_each(|waiter| self.settle(waiter));
+        }
+        self.deliver_ready();
+    }
+
+    fn missing(&self, tag: SenderTag, sequences: Range<u64>) -> Missing {
+        Missing::Segments { sender: self.peers.participant(&tag).cloned(), tag, sequences }
+    }
+
+    /// The parts of `range` that belong to no set in the making and to no waiting payload.
+    fn absent(&self, tag: SenderTag, range: Range<u64>) -> Vec<Range<u64>> {
+        let first = range.start.saturating_sub(crate::segment::MAX_SEGMENTS as u64);
+        let bounds = SegmentOrigin::Structured(tag, first)..SegmentOrigin::Structured(tag, range.end);
+        let in_making = self.sets.range(bounds.clone()).map(|(origin, set)| (origin, set.count));
+        let in_waiting = self.waiting.origins(bounds);
+        let mut present = RangeSet::new();
+        for (origin, count) in in_making.chain(in_waiting) {
+            if let SegmentOrigin::Structured(_, base) = origin {
+                present.insert(*base..*base + count);
+            }
+        }
+        present.gaps(range)
+    }
+}
+
+/// The set a message's segment belongs to; `None` when its place contradicts its number.
+fn origin_of(arrival: &Arrival, structured: Option<StructuredId>) -> Option<SegmentOrigin> {
+    let segment = &arrival.segment;
+    let Some(id) = structured else {
+        return Some(SegmentOrigin::Opaque(arrival.sender.clone(), segment.hash));
+    };
+    let place = if segment.is_parity { segment.data_count + segment.index } else { segment.index };
+    let base = id.sequence.checked_sub(u64::from(place))?;
+    segment.hash.starts_with(&id.content).then_some(SegmentOrigin::Structured(id.tag, base))
+}
+
+fn is_sibling(origin: &SegmentOrigin, count: u64, key: &Key) -> bool {
+    match (origin, key) {
+        (SegmentOrigin::Structured(tag, base), Key::Sequence(other, sequence)) => {
+            tag == other && (*base..*base + count).contains(sequence)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! What is known of every sender: what we received of it, and what nothing waits for any more.
+//!
+//! The rule: both are sets of ranges, so a sender's whole past costs a few numbers, and a message
+//! that was delivered once is known for ever.
+
+use super::super::{AckVector, Key, RangeSet};
+use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
+use quorate_base::Mono;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::time::Duration;
+
+/// The most holes in one sender's sequence; a message that would make one more is refused.
+const MAX_HOLES: usize = 4_096;
+/// The most opaque ids that are remembered; the oldest are forgotten first.
+const MAX_OPAQUE: usize = 65_536;
+/// The most senders that were only ever heard of.
+const MAX_STRANGERS: usize = 1_024;
+/// After this long in silence a sender may be forgotten to make room for another.
+const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Never seen.
+    New,
+    /// Received before.
+    Received,
+    /// Not received, and nothing waits for it: from before we joined, or declared lost.
+    Over,
+    /// New, but one hole too many.
+    TooScattered,
+}
+
+/// Every sender we heard, or heard of.
+#[derive(Debug)]
+pub(super) struct Peers {
+    max: usize,
+    known: BTreeMap<SenderTag, Peer>,
+    /// Sequence numbers declared lost of senders that were never heard themselves.
+    strangers: BTreeMap<SenderTag, RangeSet>,
+    opaque: Opaque,
+    news: BTreeSet<SenderTag>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    participant: ParticipantId,
+    received: RangeSet,
+    /// Delivered, lost, or from before we joined.
+    over: RangeSet,
+    heard: Mono,
+}
+
+#[derive(Debug, Default)]
+struct Opaque {
+    received: BTreeSet<MessageId>,
+    over: BTreeSet<MessageId>,
+    order: VecDeque<MessageId>,
+}
+
+impl Peers {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max,
+            known: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            opaque: Opaque::default(),
+            news: BTreeSet::new(),
+        }
+    }
+
+    /// Makes a sender known; everything below `baseline` is from before we joined. `false` when
+    /// there is no room for another sender.
+    pub(super) fn meet(
+        &mut self,
+        now: Mono,
+        tag: SenderTag,
+        participant: &ParticipantId,
+        baseline: u64,
+    ) -> bool {
+        if let Some(peer) = self.known.get_mut(&tag) {
+            peer.heard = now;
+            return true;
+        }
+        if self.known.len() >= self.max && !self.forget_one(now) {
+            return false;
+        }
+        let mut over = self.strangers.remove(&tag).unwrap_or_default();
+        over.insert(0..baseline);
+        let peer = Peer { participant: participant.clone(), received: RangeSet::new(), over, heard: now };
+        self.known.insert(tag, peer);
+        true
+    }
+
+    pub(super) fn knows(&self, tag: &SenderTag) -> bool {
+        self.known.contains_key(tag)
+    }
+
+    pub(super) fn standing(&self, key: &Key) -> Standing {
+        match key {
+            Key::Sequence(tag, sequence) => {
+                let Some(peer) = self.known.get(tag) else { return Standing::New };
+                if peer.received.contains(*sequence) {
+                    Standing::Received
+                } else if peer.over.contains(*sequence) {
+                    Standing::Over
+                } else if peer.received.pieces() >= MAX_HOLES && peer.received.splits(*sequence) {
+                    Standing::TooScattered
+                } else {
+                    Standing::New
+                }
+            }
+            Key::Opaque(id) if self.opaque.received.contains(id) => Standing::Received,
+            Key::Opaque(id) if self.opaque.over.contains(id) => Standing::Over,
+            Key::Opaque(_) => Standing::New,
+        }
+    }
+
+    pub(super) fn received(&mut self, key: &Key) {
+        match key {
+            Key::Sequence(tag, sequence) => {
+                if let Some(peer) = self.known.get_mut(tag) {
+                    peer.received.insert(*sequence..sequence + 1);
+                    self.news.insert(*tag);
+                }
+            }
+            Key::Opaque(id) => {
+                self.opaque.remember(id);
+                self.opaque.received.insert(id.clone());
+            }
+        }
+    }
+
+    /// Nothing waits for `range` of `tag` any more.
+    pub(super) fn over(&mut self, tag: SenderTag, range: Range<u64>) {
+        if let Some(peer) = self.known.get_mut(&tag) {
+            peer.over.insert(range);
+        } else if self.strangers.len() < MAX_STRANGERS || self.strangers.contains_key(&tag) {
+            self.strangers.entry(tag).or_default().insert(range);
+        }
+    }
+
+    pub(super) fn over_opaque(&mut self, id: MessageId) {
+        self.opaque.remember(&id);
+        self.opaque.over.insert(id);
+    }
+
+    pub(super) fn is_over(&self, key: &Key) -> bool {
+        match key {
+            Key::Sequence(tag, sequence) => {
+                let over = self.known.get(tag).map(|peer| &peer.over).or_else(|| self.strangers.get(tag));
+                over.is_some_and(|over| over.contains(*sequence))
+            }
+            Key::Opaque(id) => self.opaque.over.contains(id),
+        }
+    }
+
+    /// The first sequence number of a known sender that something may have to wait for.
+    pub(super) fn first_open(&self, tag: &SenderTag) -> Option<u64> {
+        self.known.get(tag).map(|peer| peer.over.first_missing(0))
+    }
+
+    /// The sequence numbers below `end` that something may have to wait for.
+    pub(super) fn open(&self, tag: &SenderTag, end: u64) -> Vec<Range<u64>> {
+        self.known.get(tag).map(|peer| peer.over.gaps(0..end)).unwrap_or_default()
+    }
+
+    pub(super) fn remind(&mut self, id: &MessageId) {
+        if let Some(id) = StructuredId::parse(id.as_str())
+            && self.known.contains_key(&id.tag)
+        {
+            self.news.insert(id.tag);
+        }
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// The vectors with news, or all; nothing is news afterwards.
+    pub(super) fn take_acks(&mut self, whole: bool) -> Vec<AckVector> {
+        let news = std::mem::take(&mut self.news);
+        let told = self
+            .known
+            .iter()
+            .filter(|(tag, peer)| whole && peer.received.pieces() > 0 || news.contains(*tag));
+        told.map(|(tag, peer)| AckVector::of(*tag, &peer.received))
+            .take(super::super::message::MAX_ENTRIES)
+            .collect()
+    }
+
+    /// The name behind a tag.
+    pub(super) fn participant(&self, tag: &SenderTag) -> Option<&ParticipantId> {
+        self.known.get(tag).map(|peer| &peer.participant)
+    }
+
+    fn forget_one(&mut self, now: Mono) -> bool {
+        let oldest =
+            self.known.iter().min_by_key(|(_, peer)| peer.heard).map(|(tag, peer)| (*tag, peer.heard));
+        match oldest {
+            Some((tag, heard)) if now.since(heard) >= FORGET_AFTER => {
+                self.news.remove(&tag);
+                self.known.remove(&tag).is_some()
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Opaque {
+    fn remember(&mut self, id: &MessageId) {
+        if self.received.contains(id) || self.over.contains(id) {
+            return;
+        }
+        self.order.push_back(id.clone());
+        if self.order.len() > MAX_OPAQUE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.received.remove(&oldest);
+            self.over.remove(&oldest);
+        }
+    }
+}

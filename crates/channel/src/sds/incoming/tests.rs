@@ -1,0 +1,194 @@
+//! Causal delivery: any order of arrival, one order of delivery, and gaps that are named.
+
+use super::*;
+use crate::segment::Segmenter;
+
+const LOST_AFTER: Duration = Duration::from_secs(60);
+const OWN: SenderTag = SenderTag([0; 6]);
+
+fn now(seconds: u64) -> Now {
+    Now::new(
+        Mono::from_origin(Duration::from_secs(seconds)),
+        Wall::from_unix(Duration::from_secs(1_000_000 + seconds)),
+    )
+}
+
+fn incoming(join: JoinPolicy) -> Incoming {
+    let config = IncomingConfig {
+        lost_after: LOST_AFTER,
+        join,
+        max_bytes: 1 << 20,
+        max_bytes_per_sender: 1 << 20,
+        max_sets: 64,
+        reassembly_timeout: Duration::from_secs(300),
+        max_participants: 16,
+    };
+    Incoming::new(now(0), OWN, config)
+}
+
+/// The arrivals of one payload: `pieces` segments from `sequence` on.
+fn payload(sender: u8, sequence: u64, pieces: usize, past: &[(u8, u64)]) -> Vec<Arrival> {
+    let bytes = vec![sender.wrapping_add(sequence as u8); pieces * 128 - 1];
+    let segments = Segmenter::new(256).cut(bytes.into()).unwrap();
+    let id = |sender: u8, sequence, content| {
+        StructuredId { tag: SenderTag([sender; 6]), sequence, content }.to_message_id()
+    };
+    let arrival = |(segment, sequence): (Segment, u64)| Arrival {
+        sender: format!("p{sender}").into(),
+        id: id(sender, sequence, [segment.hash[0], segment.hash[1], segment.hash[2], segment.hash[3]]),
+        time: now(0).wall.unix_millis() + sequence,
+        history: past
+            .iter()
+            .map(|(sender, sequence)| Dependency {
+                id: id(*sender, *sequence, [0; 4]),
+                time: Some(now(0).wall.unix_millis()),
+                hint: None,
+                sender: None,
+            })
+            .collect(),
+        oldest: Some(0),
+        segment,
+    };
+    segments.zip(sequence..).map(arrival).collect()
+}
+
+fn delivered(incoming: &mut Incoming) -> Vec<(String, usize)> {
+    let mut all = Vec::new();
+    while let Some(event) = incoming.poll_event() {
+        match event {
+            IncomingEvent::Deliver(delivery) => {
+                all.push((delivery.sender.to_string(), delivery.payload.len()))
+            }
+            IncomingEvent::Gap(missing) => all.push((format!("gap {missing:?}"), 0)),
+        }
+    }
+    all
+}
+
+fn feed(incoming: &mut Incoming, arrivals: Vec<Arrival>) -> Vec<Verdict> {
+    arrivals.into_iter().map(|arrival| incoming.handle_arrival(now(1), arrival)).collect()
+}
+
+#[test]
+fn a_chain_that_arrives_backwards_is_delivered_forwards() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    feed(&mut incoming, payload(3, 0, 3, &[(2, 1)]));
+    feed(&mut incoming, payload(2, 0, 2, &[(1, 0)]));
+    assert_eq!(delivered(&mut incoming), []);
+    feed(&mut incoming, payload(1, 0, 1, &[]));
+    let senders: Vec<_> = delivered(&mut incoming).into_iter().map(|(sender, _)| sender).collect();
+    assert_eq!(senders, ["p1", "p2", "p3"]);
+}
+
+#[test]
+fn a_senders_own_messages_never_overtake_one_another() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    feed(&mut incoming, payload(1, 5, 2, &[]));
+    assert_eq!(delivered(&mut incoming), [], "nothing says so but the sequence");
+    feed(&mut incoming, payload(1, 0, 5, &[]));
+    assert_eq!(delivered(&mut incoming), [("p1".into(), 639), ("p1".into(), 255)]);
+}
+
+#[test]
+fn each_segment_is_accepted_once_and_each_payload_delivered_once() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    assert_eq!(feed(&mut incoming, payload(1, 0, 2, &[])), [Verdict::Accepted; 2]);
+    assert_eq!(feed(&mut incoming, payload(1, 0, 2, &[])), [Verdict::Duplicate; 2]);
+    assert_eq!(delivered(&mut incoming).len(), 1);
+    let acks = incoming.take_acks(false);
+    assert_eq!(acks, [crate::sds::AckVector { tag: SenderTag([1; 6]), ranges: vec![0..2] }]);
+    assert_eq!(incoming.take_acks(false), []);
+    assert_eq!(incoming.take_acks(true).len(), 1);
+}
+
+#[test]
+fn what_stays_missing_becomes_a_gap_that_names_it_and_delivery_goes_on() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    feed(&mut incoming, payload(1, 2, 1, &[(2, 7)]));
+    incoming.handle_timeout(now(60));
+    assert_eq!(delivered(&mut incoming), []);
+    incoming.handle_timeout(now(61));
+    let mut said = Vec::new();
+    while let Some(event) = incoming.poll_event() {
+        said.push(event);
+    }
+    let missing = |sender: u8, name: Option<&str>, sequences| Missing::Segments {
+        sender: name.map(ParticipantId::from),
+        tag: SenderTag([sender; 6]),
+        sequences,
+    };
+    assert_eq!(said[0], IncomingEvent::Gap(vec![missing(1, Some("p1"), 0..2), missing(2, None, 7..8)]));
+    assert!(matches!(&said[1], IncomingEvent::Deliver(delivery) if delivery.sender.as_str() == "p1"));
+    assert_eq!(
+        feed(&mut incoming, payload(1, 0, 1, &[])),
+        [Verdict::Late],
+        "never delivered after what follows it"
+    );
+    assert_eq!(incoming.poll_timeout(), None);
+}
+
+#[test]
+fn what_is_half_there_is_not_lost() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let mut first = payload(1, 0, 3, &[]);
+    let late = first.pop().unwrap();
+    feed(&mut incoming, first);
+    feed(&mut incoming, payload(1, 3, 1, &[]));
+    incoming.handle_timeout(now(61));
+    assert_eq!(delivered(&mut incoming), []);
+    assert_eq!(incoming.handle_arrival(now(62), late), Verdict::Accepted);
+    assert_eq!(delivered(&mut incoming).len(), 2);
+}
+
+#[test]
+fn a_late_joiner_misses_nothing_from_before() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let mut arrivals = payload(1, 500, 1, &[]);
+    arrivals[0].oldest = Some(500);
+    // A past from another sender, long before we joined.
+    let mut old = payload(9, 40, 1, &[]).remove(0);
+    old.history = vec![];
+    arrivals[0].history = vec![Dependency {
+        id: old.id,
+        time: Some(now(0).wall.unix_millis() - 60_000),
+        hint: None,
+        sender: None,
+    }];
+    feed(&mut incoming, arrivals);
+    assert_eq!(delivered(&mut incoming).len(), 1);
+}
+
+#[test]
+fn a_number_that_contradicts_its_place_is_refused() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let mut arrivals = payload(1, 0, 3, &[]);
+    arrivals[2].id = arrivals[0].id.clone();
+    let forged = arrivals.pop().unwrap();
+    assert_eq!(incoming.handle_arrival(now(1), forged), Verdict::Malformed);
+    let mut other = payload(1, 0, 1, &[]);
+    other[0].id = payload(1, 0, 2, &[])[0].id.clone();
+    assert_eq!(feed(&mut incoming, other), [Verdict::Malformed], "the id is bound to the content");
+}
+
+#[test]
+fn opaque_ids_are_ordered_and_remembered_too() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let foreign = |id: &str, past: &[&str], byte: u8| Arrival {
+        sender: "js".into(),
+        id: id.into(),
+        time: now(0).wall.unix_millis(),
+        history: past
+            .iter()
+            .map(|id| Dependency { id: (*id).into(), time: None, hint: None, sender: None })
+            .collect(),
+        oldest: None,
+        segment: Segmenter::new(256).cut(vec![byte; 10].into()).unwrap().next().unwrap(),
+    };
+    assert_eq!(feed(&mut incoming, vec![foreign("b", &["a"], 2)]), [Verdict::Accepted]);
+    assert_eq!(delivered(&mut incoming), []);
+    assert_eq!(
+        feed(&mut incoming, vec![foreign("a", &[], 1), foreign("a", &[], 1)]),
+        [Verdict::Accepted, Verdict::Duplicate]
+    );
+    assert_eq!(delivered(&mut incoming).len(), 2);
+}

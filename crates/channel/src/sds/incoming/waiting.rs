@@ -1,0 +1,107 @@
+//! Whole payloads that wait for their causal past.
+//!
+//! The rule: each waits for exactly one thing at a time, so a delivery wakes only those that waited
+//! for it, and the cost does not grow with how many wait.
+
+use super::{super::Key, Set};
+use crate::ids::MessageId;
+use crate::segment::SegmentOrigin;
+use bytes::Bytes;
+use quorate_base::Mono;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// A whole payload.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) origin: SegmentOrigin,
+    pub(super) set: Set,
+    pub(super) payload: Bytes,
+    pub(super) charged: usize,
+    pub(super) deadline: Mono,
+}
+
+/// The payloads that wait, those that are ready, and what each waits for.
+#[derive(Debug, Default)]
+pub(super) struct WaitingRoom {
+    next: u64,
+    waiting: BTreeMap<u64, Waiting>,
+    by_origin: BTreeMap<SegmentOrigin, u64>,
+    blocked: BTreeMap<Key, Vec<u64>>,
+    deadlines: BTreeSet<(Mono, u64)>,
+    /// By Lamport time and id: the order among those that became ready at once.
+    ready: BTreeSet<(u64, MessageId, u64)>,
+}
+
+impl WaitingRoom {
+    pub(super) fn push(&mut self, waiting: Waiting) -> u64 {
+        let waiter = self.next;
+        self.next += 1;
+        self.deadlines.insert((waiting.deadline, waiter));
+        self.by_origin.insert(waiting.origin.clone(), waiter);
+        self.waiting.insert(waiter, waiting);
+        waiter
+    }
+
+    pub(super) fn get(&self, waiter: u64) -> Option<&Waiting> {
+        self.waiting.get(&waiter)
+    }
+
+    pub(super) fn block(&mut self, waiter: u64, on: Key) {
+        self.blocked.entry(on).or_default().push(waiter);
+    }
+
+    pub(super) fn ready(&mut self, waiter: u64) {
+        if let Some(waiting) = self.waiting.get(&waiter) {
+            self.ready.insert((waiting.set.time, waiting.set.last_id.clone(), waiter));
+        }
+    }
+
+    /// Those that waited for a key in `keys`; each is to be settled anew.
+    pub(super) fn unblock(&mut self, keys: Range<Key>) -> Vec<u64> {
+        let keys: Vec<Key> = self.blocked.range(keys).map(|(key, _)| key.clone()).collect();
+        keys.iter().flat_map(|key| self.unblock_one(key)).collect()
+    }
+
+    pub(super) fn unblock_one(&mut self, key: &Key) -> Vec<u64> {
+        self.blocked.remove(key).unwrap_or_default()
+    }
+
+    pub(super) fn poll_ready(&mut self) -> Option<Waiting> {
+        let (_, _, waiter) = self.ready.pop_first()?;
+        let waiting = self.waiting.remove(&waiter)?;
+        self.deadlines.remove(&(waiting.deadline, waiter));
+        self.by_origin.remove(&waiting.origin);
+        Some(waiting)
+    }
+
+    /// A payload whose deadline has passed. It keeps waiting until it is settled or postponed.
+    pub(super) fn poll_due(&self, now: Mono) -> Option<u64> {
+        self.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, waiter)| *waiter)
+    }
+
+    pub(super) fn postpone(&mut self, waiter: u64, until: Mono) {
+        if let Some(waiting) = self.waiting.get_mut(&waiter) {
+            self.deadlines.remove(&(waiting.deadline, waiter));
+            waiting.deadline = until;
+            self.deadlines.insert((until, waiter));
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// The waiting payloads within `origins`, with their numbers of segments.
+    pub(super) fn origins(
+        &self,
+        origins: Range<SegmentOrigin>,
+    ) -> impl Iterator<Item = (&SegmentOrigin, u64)> {
+        let count = |waiter| self.waiting.get(waiter).map_or(1, |waiting| waiting.set.count);
+        self.by_origin.range(origins).map(move |(origin, waiter)| (origin, count(waiter)))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}

@@ -1,0 +1,330 @@
+//! Own messages, from the first attempt until they are acknowledged or given up.
+//!
+//! The rule: a retransmission timer runs only after an attempt was confirmed to have left, at most
+//! one attempt per message is queued or under way, and an acknowledgement cancels both.
+
+use super::RangeSet;
+use crate::config::AckPolicy;
+use crate::ids::{ParticipantId, RequestId, StructuredId};
+use bytes::Bytes;
+use quorate_base::{Backoff, Mono};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+/// The most participants whose acknowledgements are told apart.
+const MAX_ACKNOWLEDGERS: usize = 4_096;
+
+/// The messages that may have to be sent again.
+#[derive(Debug)]
+pub struct Outgoing {
+    policy: AckPolicy,
+    backoff: Backoff,
+    entries: BTreeMap<u64, Entry>,
+    due: BTreeSet<(Mono, u64)>,
+    acked: BTreeMap<ParticipantId, RangeSet>,
+    round_trip: RoundTrip,
+    bytes: usize,
+    /// One beyond the last sequence number pushed: nobody can have more.
+    end: u64,
+}
+
+/// One attempt to make: the message and how often it was tried before.
+#[derive(Debug, Clone)]
+pub struct Retransmission {
+    /// The message's id.
+    pub id: StructuredId,
+    /// The encoded SDS message: the same bytes at every attempt.
+    pub message: Bytes,
+    /// The attempt's number, 0 for the first.
+    pub attempt: u32,
+    /// The send it belongs to.
+    pub request: RequestId,
+}
+
+/// A message whose acknowledgements grew.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The send it belongs to.
+    pub request: RequestId,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Whether the policy is now satisfied, and the message forgotten.
+    pub satisfied: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: StructuredId,
+    message: Bytes,
+    request: RequestId,
+    attempts: u32,
+    /// Queued or handed to the messaging layer: no timer runs.
+    under_way: bool,
+    left_at: Option<Mono>,
+    due: Option<Mono>,
+    acked_by: BTreeSet<ParticipantId>,
+}
+
+impl Outgoing {
+    /// An empty buffer. What `policy` demands is fixed for its life.
+    pub fn new(policy: AckPolicy, backoff: Backoff) -> Self {
+        Self {
+            policy,
+            backoff,
+            entries: BTreeMap::new(),
+            due: BTreeSet::new(),
+            acked: BTreeMap::new(),
+            round_trip: RoundTrip::default(),
+            bytes: 0,
+            end: 0,
+        }
+    }
+
+    /// Takes a message whose first attempt is about to be queued.
+    pub fn push(&mut self, id: StructuredId, message: Bytes, request: RequestId) {
+        self.bytes += message.len();
+        self.end = self.end.max(id.sequence + 1);
+        self.entries.insert(
+            id.sequence,
+            Entry {
+                id,
+                message,
+                request,
+                attempts: 0,
+                under_way: true,
+                left_at: None,
+                due: None,
+                acked_by: BTreeSet::new(),
+            },
+        );
+    }
+
+    /// The attempt to make for a queued message; `None` when it was acknowledged meanwhile.
+    pub fn attempt(&mut self, sequence: u64) -> Option<Retransmission> {
+        let entry = self.entries.get_mut(&sequence)?;
+        let attempt = entry.attempts;
+        entry.attempts += 1;
+        Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
+    }
+
+    /// An attempt ended: it left (`confirmed`), or it did not. Either way the next one is timed.
+    pub fn handle_attempted(&mut self, now: Mono, sequence: u64, confirmed: bool, random: f64) {
+        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+        entry.under_way = false;
+        if confirmed {
+            entry.left_at.get_or_insert(now);
+        }
+        let delay = self.backoff.delay(entry.attempts.saturating_sub(1), random);
+        let due = now + self.round_trip.stretch(self.backoff.initial(), delay);
+        entry.due = Some(due);
+        self.due.insert((due, sequence));
+    }
+
+    /// The next message whose time has come; it counts as queued from here on.
+    pub fn poll_due(&mut self, now: Mono) -> Option<u64> {
+        let (at, sequence) = *self.due.first()?;
+        if at > now {
+            return None;
+        }
+        self.due.pop_first();
+        if let Some(entry) = self.entries.get_mut(&sequence) {
+            entry.due = None;
+            entry.under_way = true;
+        }
+        Some(sequence)
+    }
+
+    /// `by` has `ranges` of our sequence. Yields every message this is news about.
+    pub fn handle_ack(&mut self, now: Mono, by: &ParticipantId, ranges: &[Range<u64>]) -> Vec<Acknowledged> {
+        if !self.acked.contains_key(by) && self.acked.len() >= MAX_ACKNOWLEDGERS {
+            return Vec::new();
+        }
+        let known = self.acked.entry(by.clone()).or_default();
+        let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
+        let fresh: Vec<_> =
+            sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
+        let sequences: Vec<u64> = fresh
+            .into_iter()
+            .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
+            .collect();
+        sequences.into_iter().filter_map(|sequence| self.acknowledge(now, by, sequence)).collect()
+    }
+
+    /// Gives up every message of a send: its deadline passed, or it never left.
+    pub fn forget(&mut self, request: RequestId, sequences: Range<u64>) {
+        let of_request: Vec<u64> = self
+            .entries
+            .range(sequences)
+            .filter(|(_, entry)| entry.request == request)
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        of_request.into_iter().for_each(|sequence| drop(self.remove(sequence)));
+    }
+
+    /// Who of those that the policy names has not acknowledged the messages in `sequences`.
+    pub fn lacking(&self, sequences: Range<u64>) -> BTreeSet<ParticipantId> {
+        let AckPolicy::All(roster) = &self.policy else { return BTreeSet::new() };
+        let open = self.entries.range(sequences);
+        open.flat_map(|(_, entry)| roster.difference(&entry.acked_by).cloned()).collect()
+    }
+
+    /// The lowest sequence number that may be sent again.
+    pub fn oldest(&self) -> Option<u64> {
+        self.entries.first_key_value().map(|(sequence, _)| *sequence)
+    }
+
+    /// When the next retransmission is due.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Messages held.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether every message was acknowledged or given up.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes held.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn acknowledge(&mut self, now: Mono, by: &ParticipantId, sequence: u64) -> Option<Acknowledged> {
+        let entry = self.entries.get_mut(&sequence)?;
+        entry.acked_by.insert(by.clone());
+        let (request, satisfied) = (entry.request, self.policy.is_satisfied_by(&entry.acked_by));
+        if satisfied {
+            let entry = self.remove(sequence)?;
+            // Karn's rule: an answer to a message sent twice measures nothing.
+            if let (1, Some(left_at)) = (entry.attempts, entry.left_at) {
+                self.round_trip.sample(now.since(left_at));
+            }
+        }
+        Some(Acknowledged { request, sequence, satisfied })
+    }
+
+    fn remove(&mut self, sequence: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&sequence)?;
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, sequence));
+        }
+        self.bytes -= entry.message.len();
+        Some(entry)
+    }
+}
+
+/// How long an acknowledgement takes, smoothed as in RFC 6298.
+#[derive(Debug, Default)]
+struct RoundTrip {
+    smoothed: Option<Duration>,
+    variation: Duration,
+}
+
+impl RoundTrip {
+    fn sample(&mut self, sample: Duration) {
+        match self.smoothed {
+            None => {
+                self.smoothed = Some(sample);
+                self.variation = sample / 2;
+            }
+            Some(smoothed) => {
+                self.variation = (self.variation * 3 + smoothed.abs_diff(sample)) / 4;
+                self.smoothed = Some((smoothed * 7 + sample) / 8);
+            }
+        }
+    }
+
+    /// `delay`, stretched by as much as an acknowledgement takes longer than `initial`.
+    fn stretch(&self, initial: Duration, delay: Duration) -> Duration {
+        let Some(smoothed) = self.smoothed else { return delay };
+        let expected = smoothed + self.variation * 4;
+        delay + expected.saturating_sub(initial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SenderTag;
+
+    const REQUEST: RequestId = RequestId(1);
+
+    fn at(millis: u64) -> Mono {
+        Mono::from_origin(Duration::from_millis(millis))
+    }
+
+    fn outgoing(policy: AckPolicy, messages: u64) -> Outgoing {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1)).jitter(0.0);
+        let mut outgoing = Outgoing::new(policy, backoff);
+        for sequence in 0..messages {
+            let id = StructuredId { tag: SenderTag([1; 6]), sequence, content: [0; 4] };
+            outgoing.push(id, Bytes::from_static(b"message"), REQUEST);
+        }
+        outgoing
+    }
+
+    #[test]
+    fn no_timer_runs_before_an_attempt_ended() {
+        let mut outgoing = outgoing(AckPolicy::Any, 1);
+        assert_eq!(outgoing.poll_timeout(), None);
+        assert_eq!(outgoing.attempt(0).unwrap().attempt, 0);
+        assert_eq!(outgoing.poll_timeout(), None);
+        outgoing.handle_attempted(at(10), 0, true, 0.5);
+        assert_eq!(outgoing.poll_timeout(), Some(at(110)));
+        assert_eq!(outgoing.poll_due(at(109)), None);
+        assert_eq!(outgoing.poll_due(at(110)), Some(0));
+        assert_eq!(outgoing.poll_due(at(500)), None, "queued once");
+        assert_eq!(outgoing.attempt(0).unwrap().attempt, 1);
+        outgoing.handle_attempted(at(120), 0, true, 0.5);
+        assert_eq!(outgoing.poll_timeout(), Some(at(320)), "the distance doubles");
+    }
+
+    #[test]
+    fn an_acknowledgement_cancels_a_queued_attempt() {
+        let mut outgoing = outgoing(AckPolicy::Any, 1);
+        let acknowledged = outgoing.handle_ack(at(1), &"bob".into(), &[0..1]);
+        assert_eq!(acknowledged, [Acknowledged { request: REQUEST, sequence: 0, satisfied: true }]);
+        assert!(outgoing.attempt(0).is_none());
+        assert_eq!((outgoing.len(), outgoing.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn all_means_every_name_on_the_roster_and_nobody_counts_twice() {
+        let roster = ["bob", "carol"].map(ParticipantId::from).into();
+        let mut outgoing = outgoing(AckPolicy::All(roster), 2);
+        let (bob, mallory) = ("bob".into(), "mallory".into());
+        assert!(!outgoing.handle_ack(at(1), &bob, &[0..2])[1].satisfied);
+        assert_eq!(outgoing.handle_ack(at(2), &bob, &[0..2]), [], "no news");
+        assert!(!outgoing.handle_ack(at(2), &mallory, &[0..2])[0].satisfied);
+        assert_eq!(outgoing.lacking(0..2), ["carol".into()].into());
+        let done = outgoing.handle_ack(at(3), &"carol".into(), &[1..2]);
+        assert_eq!(done, [Acknowledged { request: REQUEST, sequence: 1, satisfied: true }]);
+        assert_eq!(outgoing.oldest(), Some(0));
+    }
+
+    #[test]
+    fn an_acknowledgement_of_what_was_never_sent_acknowledges_nothing_now_or_later() {
+        let mut outgoing = outgoing(AckPolicy::Any, 1);
+        assert_eq!(outgoing.handle_ack(at(1), &"bob".into(), &[1..u64::MAX]), []);
+        let id = StructuredId { tag: SenderTag([1; 6]), sequence: 1, content: [0; 4] };
+        outgoing.push(id, Bytes::from_static(b"later"), REQUEST);
+        assert_eq!(outgoing.len(), 2);
+        assert_eq!(outgoing.handle_ack(at(2), &"bob".into(), &[0..2]).len(), 2);
+    }
+
+    #[test]
+    fn slow_acknowledgements_stretch_the_timer() {
+        let mut outgoing = outgoing(AckPolicy::Any, 2);
+        outgoing.attempt(0);
+        outgoing.handle_attempted(at(0), 0, true, 0.5);
+        outgoing.handle_ack(at(400), &"bob".into(), &[0..1]);
+        outgoing.attempt(1);
+        outgoing.handle_attempted(at(400), 1, true, 0.5);
+        assert_eq!(outgoing.poll_timeout(), Some(at(400 + 100 + 1_100)));
+    }
+}

@@ -1,0 +1,105 @@
+//! When to speak without anything to say: sync messages, adaptively.
+//!
+//! The rule: what was received is acknowledged soon after ([`SyncConfig::ack_delay`]), also by a
+//! participant that never sends content; without traffic syncs become rarer up to a bound, and any
+//! content makes them frequent again.
+
+use quorate_base::{Backoff, Mono};
+use std::time::Duration;
+
+/// When sync messages are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SyncConfig {
+    /// How long an acknowledgement waits for content to travel with; halved to one and a half times
+    /// at random. Default 50 ms.
+    pub ack_delay: Duration,
+    /// The distance of syncs without traffic, growing from message to message. Default 5 s to 2 min.
+    pub idle: Backoff,
+}
+
+impl Default for SyncConfig {
+    fn default() -> Self {
+        Self {
+            ack_delay: Duration::from_millis(50),
+            idle: Backoff::new(Duration::from_secs(5), Duration::from_secs(120)),
+        }
+    }
+}
+
+/// The two timers behind sync messages.
+#[derive(Debug)]
+pub struct Schedule {
+    config: SyncConfig,
+    ack_due: Option<Mono>,
+    idle_due: Option<Mono>,
+    idle_count: u32,
+}
+
+impl Schedule {
+    /// Silent until the first [`Schedule::activity`].
+    pub const fn new(config: SyncConfig) -> Self {
+        Self { config, ack_due: None, idle_due: None, idle_count: 0 }
+    }
+
+    /// Something is to be acknowledged. `random` is uniform in `0..1`.
+    pub fn acknowledge(&mut self, now: Mono, random: f64) {
+        let delay = self.config.ack_delay.mul_f64(0.5 + random.clamp(0.0, 1.0));
+        self.ack_due.get_or_insert(now + delay);
+    }
+
+    /// Content was sent or received: syncs become frequent again.
+    pub fn activity(&mut self, now: Mono, random: f64) {
+        self.idle_count = 0;
+        self.idle_due = Some(now + self.config.idle.delay(0, random));
+    }
+
+    /// Whether a sync is due now.
+    pub fn is_due(&self, now: Mono) -> bool {
+        self.poll_timeout().is_some_and(|due| due <= now)
+    }
+
+    /// A message with all acknowledgements was made.
+    pub const fn acknowledged(&mut self) {
+        self.ack_due = None;
+    }
+
+    /// A sync was made: the next one without traffic comes later than this one did.
+    pub fn synced(&mut self, now: Mono, random: f64) {
+        self.ack_due = None;
+        if self.idle_due.is_some_and(|due| due <= now) {
+            self.idle_count = self.idle_count.saturating_add(1);
+            self.idle_due = Some(now + self.config.idle.delay(self.idle_count, random));
+        }
+    }
+
+    /// When the next sync is due.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        [self.ack_due, self.idle_due].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledgements_share_one_sync_and_idle_syncs_become_rare() {
+        let idle = Backoff::new(Duration::from_secs(1), Duration::from_secs(4)).jitter(0.0);
+        let config = SyncConfig { ack_delay: Duration::from_millis(50), idle };
+        let mut schedule = Schedule::new(config);
+        let at = |millis| Mono::from_origin(Duration::from_millis(millis));
+        assert_eq!(schedule.poll_timeout(), None);
+        schedule.activity(at(0), 0.5);
+        schedule.acknowledge(at(0), 0.5);
+        schedule.acknowledge(at(30), 0.5);
+        assert_eq!(schedule.poll_timeout(), Some(at(50)));
+        schedule.synced(at(50), 0.5);
+        let mut due = Vec::new();
+        for _ in 0..4 {
+            let next = schedule.poll_timeout().unwrap();
+            due.push(next.elapsed().as_millis());
+            schedule.synced(next, 0.5);
+        }
+        assert_eq!(due, [1_000, 3_000, 7_000, 11_000]);
+    }
+}

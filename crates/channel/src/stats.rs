@@ -1,0 +1,55 @@
+//! What a channel has counted since it opened.
+
+use crate::ids::ParticipantId;
+use std::collections::BTreeMap;
+
+/// A snapshot of a channel's counters. Every counter only grows, and saturates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChannelStats {
+    /// Sends accepted.
+    pub messages_sent: u64,
+    /// Their payload bytes.
+    pub bytes_sent: u64,
+    /// Their segments.
+    pub segments_sent: u64,
+    /// Envelopes handed to the messaging layer: segments, retransmissions, syncs, ephemerals.
+    pub envelopes_dispatched: u64,
+    /// Their sealed payload bytes.
+    pub envelope_bytes_dispatched: u64,
+    /// Of them, attempts after the first.
+    pub retransmissions: u64,
+    /// Of them, sync messages.
+    pub syncs_sent: u64,
+    /// Attempts that the messaging layer did not take.
+    pub dispatch_failures: u64,
+    /// Payloads delivered to the application.
+    pub messages_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Segments accepted.
+    pub segments_received: u64,
+    /// Envelopes that came in, marked as ours and on our topic.
+    pub envelopes_received: u64,
+    /// Segments that were there already.
+    pub duplicates: u64,
+    /// Segments from before we joined, or declared lost.
+    pub late: u64,
+    /// Segments for which there was no room.
+    pub refused: u64,
+    /// Envelopes of others on the same network.
+    pub foreign: u64,
+    /// Envelopes that did not open.
+    pub decrypt_failed: u64,
+    /// Envelopes that opened and were malformed, contradictory or from the future.
+    pub malformed: u64,
+    /// Gaps reported.
+    pub gaps: u64,
+    /// Segments of ours that each participant acknowledged.
+    pub acknowledged_by: BTreeMap<ParticipantId, u64>,
+    /// Segments of ours that wait for acknowledgements now.
+    pub unacknowledged: u64,
+    /// Whole payloads that wait for their causal past now.
+    pub waiting: u64,
+    /// Bytes of incomplete and waiting payloads now.
+    pub receive_bytes: u64,
+}
