@@ -78,27 +78,19 @@ impl Sessions {
 
     /// As [`TxImp::send`](crate::TxImp::send): dials where there is no connection, waits while the peer's
     /// queue is full. Cancel safe.
-    pub async fn send(&self, url: &PeerUrl, mut frame: EncodedFrame) -> Result<(), SendError> {
+    pub async fn send(&self, url: &PeerUrl, frame: EncodedFrame) -> Result<(), SendError> {
+        let mut frame = Some(frame);
         for _ in 0..SEND_ATTEMPTS {
             let peer = self.inner().peer_or_dial(url)?;
-            let rejected = match peer.outbox.try_push(frame) {
+            let mut pushed = peer.outbox.try_push(&mut frame);
+            if pushed == Err(Rejected::Full) {
+                pushed = peer.outbox.push(&mut frame).await;
+            }
+            match pushed {
                 Ok(()) => return Ok(()),
-                Err(Rejected::Full(frame)) => match peer.outbox.push(frame).await {
-                    Ok(()) => return Ok(()),
-                    Err(rejected) => rejected,
-                },
-                Err(rejected) => rejected,
-            };
-            frame = match rejected {
-                Rejected::Held(frame) | Rejected::Full(frame) => {
-                    peer.ready().await?;
-                    frame
-                }
-                Rejected::Closed(frame) => {
-                    peer.ended().await;
-                    frame
-                }
-            };
+                Err(Rejected::Held | Rejected::Full) => peer.ready().await?,
+                Err(Rejected::Closed) => peer.ended().await,
+            }
         }
         Err(ConnectError::Ended { reason: "the connection keeps ending".into() }.into())
     }
