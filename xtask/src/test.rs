@@ -26,7 +26,7 @@ pub(crate) fn counted(arguments: &[String]) -> Outcome<Count> {
         Program::cargo().args("nextest run").args(selection)
     } else {
         out::skipped("cargo nextest", "not installed; `cargo test` runs the tests instead");
-        Program::cargo().args("test --lib --bins --tests --examples").args(selection)
+        Program::cargo().args("test --tests --examples").args(selection)
     };
     let mut count = Count::default();
     let program = arguments.iter().fold(program, |program, argument| program.arg(argument));
