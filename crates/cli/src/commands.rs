@@ -1,5 +1,6 @@
 //! What can be asked for: one subcommand per job.
 
+use crate::demo::{self, DemoArgs};
 use crate::exit::Failure;
 use clap::{Parser, Subcommand};
 
@@ -16,9 +17,16 @@ pub(crate) struct Options {
 
 /// A job.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Send a file through every layer over a network that loses, repeats and reorders, in one process
+    Demo(DemoArgs),
+}
 
 /// Does it.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
-    match command {}
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
+    match command {
+        Command::Demo(args) => runtime.block_on(demo::run(&args)),
+    }
 }

@@ -4,6 +4,7 @@
 //! whether all that was asked for was done.
 
 mod commands;
+mod demo;
 mod exit;
 mod output;
 mod progress;
