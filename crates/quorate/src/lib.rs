@@ -14,12 +14,16 @@ pub mod files;
 pub mod preflight;
 pub mod secret;
 pub mod ticket;
+pub mod transfer;
 
 mod node;
 mod space;
 
 pub use node::{CHANNEL_MODULE, Node, NodeBuilder, NodeError};
+pub use quorate_base as base;
 pub use quorate_channel as channel;
+#[cfg(feature = "iroh")]
+pub use quorate_iroh as iroh;
 pub use quorate_transport as transport;
 pub use quorate_versioning as versioning;
 pub use quorate_wire as wire;

@@ -11,7 +11,8 @@ use crate::space::{JoinError, Space};
 use bytes::Bytes;
 use handshake::Handshake;
 use quorate_transport::{
-    ApiTransportStats, ConfigError, MemHub, MemTransport, SendError, Transport, TransportConfig, TxImp, TxImpHnd,
+    ApiTransportStats, ConfigError, MemHub, MemTransport, SendError, Transport, TransportConfig, TxImp,
+    TxImpHnd,
 };
 use quorate_versioning::{ApiVersion, ModuleConsensusVersion};
 use quorate_wire::{PeerUrl, SpaceId};

@@ -15,10 +15,12 @@ use membership::Membership;
 use prost::Message;
 use publish::Publisher;
 use quorate_channel::{
-    Channel, ChannelConfig, ChannelEvents, Cipher, Identity, ManagerError, MessageEnvelope, ReliableChannelManager,
+    Channel, ChannelConfig, ChannelEvents, Cipher, Identity, ManagerError, MessageEnvelope,
+    ReliableChannelManager,
 };
 use quorate_transport::{
-    AlreadyRegistered, ModuleRegistration, Refusal, SpaceRegistration, Transport, TxModuleHandler, TxSpaceHandler,
+    AlreadyRegistered, ModuleRegistration, Refusal, SpaceRegistration, Transport, TxModuleHandler,
+    TxSpaceHandler,
 };
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::collections::BTreeMap;

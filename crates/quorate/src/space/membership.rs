@@ -81,7 +81,13 @@ impl Membership {
     }
 
     /// The last connection to a peer ended.
-    pub(super) fn handle_disconnected(&mut self, now: Mono, url: &PeerUrl, reason: Option<String>, random: f64) {
+    pub(super) fn handle_disconnected(
+        &mut self,
+        now: Mono,
+        url: &PeerUrl,
+        reason: Option<String>,
+        random: f64,
+    ) {
         let Some(peer) = self.peers.get_mut(url) else { return };
         peer.connected = false;
         peer.member = false;
@@ -92,7 +98,13 @@ impl Membership {
     }
 
     /// A dial ended. `Err` says why, and whether another try makes sense.
-    pub(super) fn handle_dialed(&mut self, now: Mono, url: &PeerUrl, outcome: Result<(), (String, bool)>, random: f64) {
+    pub(super) fn handle_dialed(
+        &mut self,
+        now: Mono,
+        url: &PeerUrl,
+        outcome: Result<(), (String, bool)>,
+        random: f64,
+    ) {
         let Some(peer) = self.peers.get_mut(url) else { return };
         peer.dialing = false;
         match outcome {

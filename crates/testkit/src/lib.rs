@@ -1,0 +1,37 @@
+//! What tests Quorate, and what is built on it: bad networks that replay from a seed.
+//!
+//! **What it is.** One feature per layer, nothing by default:
+//!
+//! | feature | module | holds |
+//! |---|---|---|
+//! | `network` | [`network`] | [`network::FaultPlan`]: which copies of a message arrive when, as a pure function |
+//! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
+//! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
+//!
+//! **What it does not do.** It opens no socket, sleeps never and reads no clock: a simulated minute costs what the
+//! machines compute in it. It panics where a test has to fail, and prints the seed when it does.
+//!
+#![cfg_attr(
+    feature = "channel",
+    doc = r#"
+```
+use quorate_channel::ChannelEvent;
+use quorate_testkit::world::World;
+use std::time::Duration;
+
+let mut world = World::seeded(7).loss(0.2).latency(Duration::from_millis(40));
+let (a, b) = (world.channel("a"), world.channel("b"));
+let request = world.send(a, vec![0; 90_000]);
+world.run_until(|w| w.saw(a, ChannelEvent::Delivered { request }), Duration::from_secs(30)); // virtual seconds
+assert_eq!(world.inbox(b).len(), 1);
+```
+"#
+)]
+#[cfg(feature = "channel")]
+pub mod clock;
+#[cfg(feature = "network")]
+pub mod network;
+#[cfg(feature = "transport")]
+pub mod transport;
+#[cfg(feature = "channel")]
+pub mod world;
