@@ -1,11 +1,11 @@
 //! The reading half of the hand-written protobuf codec.
 //!
 //! The rule: it accepts exactly what `prost` accepts, and yields the same, whatever the bytes
-//! (`tests.rs` holds the two together). Nothing is copied: fields are noted as ranges of the input
-//! and cut out at the end.
+//! (`tests.rs` holds the two together). The payload is not copied: fields are noted as ranges of the
+//! input and cut out at the end.
 #![deny(clippy::indexing_slicing)]
 
-use crate::{DecodeError, ModuleId};
+use crate::{DecodeError, ModuleId, SpaceId};
 use bytes::{Buf, Bytes};
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ const FIXED32: u8 = 5;
 pub(super) struct RawFrame {
     pub(super) kind: i32,
     pub(super) data: Bytes,
-    pub(super) space: Option<Bytes>,
+    pub(super) space: Option<SpaceId>,
     pub(super) module: Option<ModuleId>,
 }
 
@@ -39,7 +39,7 @@ impl RawFrame {
     pub(super) fn decode(mut input: Bytes) -> Result<Self, DecodeError> {
         let mut kind = 0;
         let mut data = 0..0;
-        let mut space = None;
+        let mut space: Option<Range<usize>> = None;
         let mut module: Option<Range<usize>> = None;
 
         let mut reader = Reader::new(&input);
@@ -62,14 +62,17 @@ impl RawFrame {
             }
         }
 
-        let space = space.map(|range| input.slice(range));
+        let space = space.map(|range| match SpaceId::short(reader.at(range.clone())) {
+            Some(short) => short,
+            None => input.slice(range).into(),
+        });
         let module = match module {
             Some(range) => {
-                Some(ModuleId::try_from(input.slice(range)).map_err(|_| DecodeError::ModuleNotUtf8)?)
+                Some(ModuleId::try_from(reader.at(range)).map_err(|_| DecodeError::ModuleNotUtf8)?)
             }
             None => None,
         };
-        // The payload takes over the input's own handle: one reference count less to touch.
+        // The payload takes over the input's own handle: no reference count is touched.
         input.truncate(data.end);
         input.advance(data.start);
         Ok(Self { kind, data: input, space, module })
