@@ -14,6 +14,7 @@ pub use encode::EncodedFrame;
 
 use crate::{DecodeError, ModuleId, SpaceId};
 use bytes::Bytes;
+use decode::Fields;
 use std::{borrow::Cow, fmt};
 
 /// A message between two peers.
@@ -70,22 +71,21 @@ impl Frame {
     /// are skipped, and empty input is `Other` of kind 0. Space and module are ignored where the kind
     /// has no place for them ([`Frame::Other`] keeps both).
     pub fn decode(input: Bytes) -> Result<Self, DecodeError> {
-        let raw = decode::RawFrame::decode(input)?;
-        let kind = FrameKind::from(raw.kind);
+        let fields = Fields::find(&input)?;
+        let kind = FrameKind::from(fields.kind);
+        let space = || fields.space(&input).ok_or(DecodeError::MissingSpace { kind });
         Ok(match kind {
-            FrameKind::Preflight => Self::Preflight { data: raw.data },
-            FrameKind::Disconnect => Self::Disconnect { reason: raw.data },
-            FrameKind::Notify => {
-                let space = raw.space.ok_or(DecodeError::MissingSpace { kind })?;
-                Self::Notify { space, data: raw.data }
-            }
             FrameKind::Module => {
-                let space = raw.space.ok_or(DecodeError::MissingSpace { kind })?;
-                let module = raw.module.ok_or(DecodeError::MissingModule)?;
-                Self::Module { space, module, data: raw.data }
+                let space = space()?;
+                let data = fields.data(input);
+                Self::Module { space, module: fields.module.ok_or(DecodeError::MissingModule)?, data }
             }
+            FrameKind::Notify => Self::Notify { space: space()?, data: fields.data(input) },
+            FrameKind::Preflight => Self::Preflight { data: fields.data(input) },
+            FrameKind::Disconnect => Self::Disconnect { reason: fields.data(input) },
             FrameKind::Unspecified | FrameKind::Unknown(_) => {
-                Self::Other { kind: raw.kind, data: raw.data, space: raw.space, module: raw.module }
+                let (space, data) = (fields.space(&input), fields.data(input));
+                Self::Other { kind: fields.kind, space, module: fields.module, data }
             }
         })
     }
