@@ -1,0 +1,56 @@
+//! What a transport's author implements: three methods, the rest is defaulted.
+//!
+//! The rule: framing, order, connection tables, blocking, counting and registries are not the
+//! author's. `Sessions` has the tables and the order; the in-memory transport shows the rest.
+
+use crate::{SendError, guarded};
+use async_trait::async_trait;
+use bytes::Bytes;
+use quorate_wire::{EncodedFrame, Frame, PeerUrl};
+
+/// A way to reach peers.
+///
+/// An implementation opens connections on a [`TxImpHnd`](crate::TxImpHnd), feeds frames into them,
+/// and reports new addresses and unresponsive peers to it; one that is built on `Sessions` (feature
+/// `tokio`) only dials and accepts.
+#[async_trait]
+pub trait TxImp: Send + Sync + 'static {
+    /// Where peers reach this node now, if anywhere.
+    fn url(&self) -> Option<PeerUrl>;
+
+    /// Hands a frame over for `peer`, opening a connection where there is none.
+    ///
+    /// Returns when the frame has its place in the order of that connection, not when it has arrived;
+    /// waits while there is no room. Frames of one caller that awaits each call arrive in order. It is
+    /// cancel safe: when the future is dropped before it is ready, nothing of the frame was taken.
+    async fn send(&self, peer: &PeerUrl, frame: EncodedFrame) -> Result<(), SendError>;
+
+    /// Closes the connection to `peer` if there is one, and tells it the reason if that can be done
+    /// shortly. Returns when the connection is gone.
+    async fn disconnect(&self, peer: &PeerUrl, reason: Option<&str>);
+
+    /// As [`send`](Self::send), but never waits: [`SendError::Full`] instead.
+    ///
+    /// The default polls `send` once. (Where that begins to dial, the frame is not taken, but a later
+    /// call finds the connection.)
+    fn try_send(&self, peer: &PeerUrl, frame: EncodedFrame) -> Result<(), SendError> {
+        guarded::at_once(self.send(peer, frame)).unwrap_or(Err(SendError::Full))
+    }
+
+    /// Opens a connection to `peer` where there is none, and returns when it is ready.
+    ///
+    /// The default sends a frame of kind 0, which peers ignore.
+    async fn connect(&self, peer: &PeerUrl) -> Result<(), SendError> {
+        let nothing = Frame::Other { kind: 0, data: Bytes::new(), space: None, module: None };
+        self.send(peer, nothing.encode()).await
+    }
+
+    /// Closes what is open and opens nothing from now on. The default leaves that to the core, which
+    /// refuses new connections and calls [`disconnect`](Self::disconnect) for those that are left.
+    async fn close(&self) {}
+
+    /// What this is called in the stats.
+    fn backend(&self) -> &str {
+        "custom"
+    }
+}

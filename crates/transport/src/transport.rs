@@ -1,0 +1,241 @@
+//! The handle that applications hold: registration, sending, and what was counted.
+//!
+//! The rule: the caller learns what became of a send. It was handed off, it was blocked, or there is
+//! an error that says why nothing was sent.
+
+use crate::{
+    AlreadyRegistered, ApiTransportStats, ModuleRegistration, SendError, SpaceRegistration, TransportStats,
+    TransportTotals, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
+    gate::Way,
+    guarded::{self, Panicked},
+    hnd::GateError,
+};
+use bytes::Bytes;
+use quorate_wire::{EncodedFrame, Frame, ModuleId, PeerUrl, SpaceId};
+use std::sync::Arc;
+
+/// A transport: a [`TxImp`] under the core. A cheap clone.
+///
+/// Handlers that hold a `Transport` keep it alive until they are unregistered or it is
+/// [`close`](Self::close)d.
+#[derive(Clone)]
+pub struct Transport {
+    hnd: Arc<TxImpHnd>,
+    imp: Arc<dyn TxImp>,
+}
+
+/// What became of a send that was no error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a blocked message was not sent"]
+pub enum SendOutcome {
+    /// The message has its place in the order of the peer's connection. It may still be lost with it.
+    HandedOff,
+    /// The space has blocked the peer: nothing was sent, and that was counted.
+    Blocked,
+}
+
+impl Transport {
+    /// `imp` must have been built on `hnd`.
+    pub fn new(hnd: Arc<TxImpHnd>, imp: Arc<dyn TxImp>) -> Self {
+        Self { hnd, imp }
+    }
+
+    /// Makes `handler` responsible for `space` until the registration is dropped, and returns the
+    /// current URL. Where there is one already, nothing changes.
+    pub fn register_space_handler(
+        &self,
+        space: SpaceId,
+        handler: Arc<dyn TxSpaceHandler>,
+    ) -> Result<(SpaceRegistration, Option<PeerUrl>), AlreadyRegistered> {
+        let registration = self.hnd.registry.add_space(space, handler)?;
+        // Asked after the handler is in: a new address reaches it here or by its callback.
+        Ok((registration, self.imp.url()))
+    }
+
+    /// Makes `handler` responsible for `module` of `space` until the registration is dropped. Where
+    /// there is one already, nothing changes.
+    ///
+    /// The module may come before its space, but gets no message until the space has its handler.
+    pub fn register_module_handler(
+        &self,
+        space: SpaceId,
+        module: ModuleId,
+        handler: Arc<dyn TxModuleHandler>,
+    ) -> Result<ModuleRegistration, AlreadyRegistered> {
+        self.hnd.registry.add_module(space, module, handler)
+    }
+
+    /// Removes the space's handler and those of all its modules. Connections stay open.
+    pub fn unregister_space(&self, space: &SpaceId) {
+        self.hnd.registry.remove_space(space);
+    }
+
+    /// Sends a message to a space of a peer; waits while the peer's queue is full.
+    pub async fn send_space_notify(
+        &self,
+        peer: &PeerUrl,
+        space: &SpaceId,
+        data: Bytes,
+    ) -> Result<SendOutcome, SendError> {
+        let frame = Frame::Notify { space: space.clone(), data };
+        self.send(peer, space, &frame).await
+    }
+
+    /// Sends a message to a module of a space of a peer; waits while the peer's queue is full.
+    pub async fn send_module(
+        &self,
+        peer: &PeerUrl,
+        space: &SpaceId,
+        module: &ModuleId,
+        data: Bytes,
+    ) -> Result<SendOutcome, SendError> {
+        let frame = Frame::Module { space: space.clone(), module: module.clone(), data };
+        self.send(peer, space, &frame).await
+    }
+
+    /// As [`send_space_notify`](Self::send_space_notify), but never waits: [`SendError::Full`] instead.
+    pub fn try_send_space_notify(
+        &self,
+        peer: &PeerUrl,
+        space: &SpaceId,
+        data: Bytes,
+    ) -> Result<SendOutcome, SendError> {
+        self.try_send(peer, space, &Frame::Notify { space: space.clone(), data })
+    }
+
+    /// As [`send_module`](Self::send_module), but never waits: [`SendError::Full`] instead.
+    ///
+    /// Where there is no connection it begins to open one and returns `Full`. A space whose
+    /// [`has_local_agents`](TxSpaceHandler::has_local_agents) has to wait makes it `Full`, too.
+    pub fn try_send_module(
+        &self,
+        peer: &PeerUrl,
+        space: &SpaceId,
+        module: &ModuleId,
+        data: Bytes,
+    ) -> Result<SendOutcome, SendError> {
+        self.try_send(peer, space, &Frame::Module { space: space.clone(), module: module.clone(), data })
+    }
+
+    /// Opens a connection to `peer` where there is none: refusals show here and not only at a send.
+    pub async fn connect(&self, peer: &PeerUrl) -> Result<(), SendError> {
+        self.refuse_when_closed()?;
+        self.imp.connect(peer).await
+    }
+
+    /// Closes the connection to `peer`, telling it the reason, and returns when it is gone.
+    ///
+    /// What was handed off before is still written if that takes no longer than
+    /// [`close_time`](crate::TransportConfig::close_time).
+    pub async fn disconnect(&self, peer: &PeerUrl, reason: Option<&str>) {
+        self.imp.disconnect(peer, reason).await;
+    }
+
+    /// Ends all connections politely and lets go of all handlers. Sends fail from now on.
+    pub async fn close(&self) {
+        self.hnd.set_closed();
+        self.imp.close().await;
+        for peer in self.connected_peers() {
+            self.imp.disconnect(&peer, Some("closing")).await;
+        }
+        self.hnd.registry.clear();
+    }
+
+    /// Where peers reach this node now, if anywhere.
+    pub fn url(&self) -> Option<PeerUrl> {
+        self.imp.url()
+    }
+
+    /// The peers whose connections are past the preflights, in the order of their URLs.
+    pub fn connected_peers(&self) -> Vec<PeerUrl> {
+        self.hnd.counters.connected_peers()
+    }
+
+    /// Connections, block counts and totals.
+    pub fn stats(&self) -> ApiTransportStats {
+        let blocked = self.hnd.blocked.snapshot();
+        ApiTransportStats {
+            transport_stats: TransportStats {
+                backend: self.imp.backend().to_owned(),
+                peer_urls: self.imp.url().into_iter().collect(),
+                connections: self.hnd.counters.connections(),
+            },
+            blocked_message_counts: blocked.by_peer,
+            blocked_message_counts_other: blocked.other,
+            totals: self.totals(),
+        }
+    }
+
+    /// Sums over all connections, those that have ended included.
+    pub fn totals(&self) -> TransportTotals {
+        self.hnd.counters.totals()
+    }
+
+    /// Forgets which messages were blocked.
+    pub fn reset_block_counts(&self) {
+        self.hnd.blocked.reset();
+    }
+
+    async fn send(&self, peer: &PeerUrl, space: &SpaceId, frame: &Frame) -> Result<SendOutcome, SendError> {
+        self.check_agents(space).await?;
+        match self.pass(peer, space, frame)? {
+            Some(frame) => self.imp.send(peer, frame).await.map(|()| SendOutcome::HandedOff),
+            None => Ok(SendOutcome::Blocked),
+        }
+    }
+
+    fn try_send(&self, peer: &PeerUrl, space: &SpaceId, frame: &Frame) -> Result<SendOutcome, SendError> {
+        guarded::at_once(self.check_agents(space)).unwrap_or(Err(SendError::Full))?;
+        match self.pass(peer, space, frame)? {
+            Some(frame) => self.imp.try_send(peer, frame).map(|()| SendOutcome::HandedOff),
+            None => Ok(SendOutcome::Blocked),
+        }
+    }
+
+    /// A space without anybody in it sends nothing.
+    async fn check_agents(&self, space: &SpaceId) -> Result<(), SendError> {
+        self.refuse_when_closed()?;
+        let handlers = self.hnd.registry.full_snapshot();
+        let (handler, _) = handlers.space(space).ok_or_else(|| unknown(space))?;
+        match self.hnd.asked(handler.has_local_agents()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(SendError::NoLocalAgents),
+            Ok(Err(refusal)) => Err(SendError::Handler(refusal)),
+            Err(Panicked) => Err(SendError::HandlerPanicked),
+        }
+    }
+
+    /// Through the gate and past the limit: the frame to send, or `None` for a blocked peer.
+    fn pass(
+        &self,
+        peer: &PeerUrl,
+        space: &SpaceId,
+        frame: &Frame,
+    ) -> Result<Option<EncodedFrame>, SendError> {
+        match self.hnd.permits(&self.hnd.registry.snapshot(), peer, space, Way::Out) {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) => return Ok(None),
+            Some(Err(GateError::Refused(refusal))) => return Err(SendError::Handler(refusal)),
+            Some(Err(GateError::Panicked)) => return Err(SendError::HandlerPanicked),
+            None => return Err(unknown(space)),
+        }
+        let encoded = frame.encode();
+        let (len, max) = (encoded.len(), self.hnd.config().max_frame_bytes.get());
+        if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(Some(encoded)) }
+    }
+
+    fn refuse_when_closed(&self) -> Result<(), SendError> {
+        if self.hnd.is_closed() { Err(SendError::Closed) } else { Ok(()) }
+    }
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("Transport");
+        out.field("backend", &self.imp.backend()).field("url", &self.imp.url()).finish_non_exhaustive()
+    }
+}
+
+fn unknown(space: &SpaceId) -> SendError {
+    SendError::UnknownSpace { space: space.clone() }
+}
