@@ -36,26 +36,26 @@ enum Meta {
 impl EncodedFrame {
     pub(super) fn new(
         kind: FrameKind,
-        data: &Bytes,
+        payload: Bytes,
         space: Option<&SpaceId>,
         module: Option<&ModuleId>,
     ) -> Self {
         let space = space.map(SpaceId::as_bytes);
-        let module = module.map(ModuleId::as_bytes);
+        let module = module.map(|module| module.as_str().as_bytes());
         // A key and a length of at most ten bytes for either id.
         let tail_max = space.map_or(0, |id| id.len() + 11) + module.map_or(0, |id| id.len() + 11);
         let (meta, head_len) = if MAX_HEAD + tail_max <= INLINE {
             let mut bytes = [0; INLINE];
             let mut rest = &mut bytes[..];
-            let head_len = put(&mut rest, kind, data.len(), space, module);
+            let head_len = put(&mut rest, kind, payload.len(), space, module);
             let len = (INLINE - rest.len()) as u8;
             (Meta::Inline { bytes, len }, head_len)
         } else {
             let mut bytes = BytesMut::with_capacity(MAX_HEAD + tail_max);
-            let head_len = put(&mut bytes, kind, data.len(), space, module);
+            let head_len = put(&mut bytes, kind, payload.len(), space, module);
             (Meta::Heap(bytes.freeze()), head_len)
         };
-        Self { meta, head_len, payload: data.clone(), position: 0 }
+        Self { meta, head_len, payload, position: 0 }
     }
 
     /// How many bytes are left to read; at first the size of the frame.
@@ -140,8 +140,8 @@ fn put<B: BufMut>(
     out: &mut B,
     kind: FrameKind,
     data_len: usize,
-    space: Option<&Bytes>,
-    module: Option<&Bytes>,
+    space: Option<&[u8]>,
+    module: Option<&[u8]>,
 ) -> usize {
     let before = out.remaining_mut();
     let number = kind.number();

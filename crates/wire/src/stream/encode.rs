@@ -35,7 +35,7 @@ pub fn encode_preflight(
     frame: EncodedFrame,
     limits: &StreamLimits,
 ) -> Result<EncodedStreamFrame, StreamEncodeError> {
-    let url = url.as_bytes();
+    let url = url.as_str().as_bytes();
     let length = checked_length(4 + url.len() + frame.len(), limits.preflight)?;
     let mut head = BytesMut::with_capacity(HEAD_LEN + 4 + url.len());
     head.put_u8(PREFLIGHT);
