@@ -68,6 +68,16 @@ impl EncodedFrame {
         self.len() == 0
     }
 
+    /// What stands before the payload, whatever has been read: the kind and the payload's length.
+    pub fn head(&self) -> &[u8] {
+        self.meta.as_slice().split_at(self.head_len).0
+    }
+
+    /// What stands after the payload, whatever has been read: the space and the module.
+    pub fn tail(&self) -> &[u8] {
+        self.meta.as_slice().split_at(self.head_len).1
+    }
+
     /// The payload, whatever has been read.
     pub const fn payload(&self) -> &Bytes {
         &self.payload
@@ -82,9 +92,8 @@ impl EncodedFrame {
 
     /// What is left to read of head, payload and tail.
     fn pieces(&self) -> [&[u8]; 3] {
-        let (head, tail) = self.meta.as_slice().split_at(self.head_len);
         let mut skip = self.position;
-        [head, &self.payload[..], tail].map(|piece| {
+        [self.head(), &self.payload[..], self.tail()].map(|piece| {
             let skipped = skip.min(piece.len());
             skip -= skipped;
             &piece[skipped..]
