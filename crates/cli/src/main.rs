@@ -5,8 +5,12 @@
 
 mod commands;
 mod exit;
+mod group;
 mod output;
 mod progress;
+mod recv;
+mod send;
+mod signal;
 
 use clap::Parser;
 use commands::Options;

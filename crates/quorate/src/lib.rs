@@ -24,8 +24,6 @@ pub use quorate_base as base;
 pub use quorate_channel as channel;
 #[cfg(feature = "iroh")]
 pub use quorate_iroh as iroh;
-#[cfg(feature = "iroh")]
-pub use quorate_iroh as iroh;
 pub use quorate_transport as transport;
 pub use quorate_versioning as versioning;
 pub use quorate_wire as wire;
