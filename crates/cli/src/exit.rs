@@ -2,6 +2,7 @@
 //!
 //! The rule: 2 says that the same words can never work, 1 that they may work another time.
 
+use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::process::ExitCode;
@@ -30,17 +31,39 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     exit: Exit,
     message: String,
+    /// What programs are told in addition: a JSON object, or null.
+    details: Value,
 }
 
 impl Failure {
     /// A delivery failed.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: message.into() }
+        Self { exit: Exit::Failed, message: message.into(), details: Value::Null }
     }
 
     /// The options or what they name cannot be used.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
+        Self { exit: Exit::Usage, message: message.into(), details: Value::Null }
+    }
+
+    /// The same with more for programs: the fields of the JSON object `details`.
+    #[must_use]
+    pub(crate) fn with_details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// The event `failed`.
+    pub(crate) fn to_json(&self) -> Value {
+        let exit = match self.exit {
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+        };
+        let mut object = json!({ "event": "failed", "exit": exit, "message": self.message });
+        if let (Some(object), Some(details)) = (object.as_object_mut(), self.details.as_object()) {
+            object.extend(details.clone());
+        }
+        object
     }
 
     /// The code to end with.

@@ -6,8 +6,12 @@
 mod commands;
 mod demo;
 mod exit;
+mod group;
 mod output;
 mod progress;
+mod recv;
+mod send;
+mod signal;
 
 use clap::Parser;
 use commands::Options;

@@ -19,12 +19,27 @@ pub(crate) fn json(object: &Value) {
     line(&object.to_string());
 }
 
-/// Writes a line to standard error. With bars on the terminal use `Progress::say`.
+/// Writes lines to standard error. With bars on the terminal use `Progress::say`.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", tame(text));
+}
+
+/// The text without control characters, but for line ends: what peers wrote does not steer a terminal.
+pub(crate) fn tame(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Says why the command fails.
 pub(crate) fn complain(failure: &Failure) {
     say(&format!("quorate: {failure}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_wrote_does_not_steer_the_terminal() {
+        assert_eq!(tame("a\x1b[2Jb\r\nc\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}");
+    }
 }

@@ -27,13 +27,12 @@ impl Progress {
     /// A bar of `total` bytes, labelled `label`.
     pub(crate) fn bar(&self, label: &str, total: u64) -> Bar {
         let bar = ProgressBar::new(total);
-        let template =
-            "{prefix:>18.bold} [{bar:32}] {bytes:>10} / {total_bytes:<10} {bytes_per_sec:>12} {msg}";
+        let template = "{prefix:>18.bold} [{bar:32}] {decimal_bytes:>10} / {decimal_total_bytes:<10} {decimal_bytes_per_sec:>12} {msg}";
         // The template is a constant that a test reads; the plain bar is as good.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(label.to_owned());
+        bar.set_prefix(output::tame(label));
         Bar(self.bars.add(bar))
     }
 
@@ -52,11 +51,6 @@ impl Bar {
     /// So many bytes are there.
     pub(crate) fn set(&self, bytes: u64) {
         self.0.set_position(bytes);
-    }
-
-    /// What stands behind the bar.
-    pub(crate) fn note(&self, text: &str) {
-        self.0.set_message(text.to_owned());
     }
 
     /// It stays as it is, with `text` behind it.
