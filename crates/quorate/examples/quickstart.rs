@@ -3,7 +3,9 @@
 //! Run: `cargo run -p quorate --example quickstart`
 
 use quorate::Node;
-use quorate::channel::{ChannelConfig, ChannelEvent, ChannelKey, Identity, SendOptions, XChaCha20Poly1305Cipher};
+use quorate::channel::{
+    ChannelConfig, ChannelEvent, ChannelKey, Identity, SendOptions, XChaCha20Poly1305Cipher,
+};
 use quorate::transport::MemHub;
 use quorate::wire::SpaceId;
 

@@ -101,7 +101,8 @@ impl Plan {
     pub(crate) fn place(&self) -> Result<Place, Failure> {
         match &self.keep {
             Some(keep) => {
-                std::fs::create_dir_all(keep).map_err(|error| Failure::usage(format!("{}: {error}", keep.display())))?;
+                std::fs::create_dir_all(keep)
+                    .map_err(|error| Failure::usage(format!("{}: {error}", keep.display())))?;
                 Ok(Place::Kept(keep.clone()))
             }
             None => Ok(Place::Temporary(tempfile::tempdir().map_err(failed)?)),

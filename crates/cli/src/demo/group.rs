@@ -1,11 +1,12 @@
 //! The peers of a demo: each a node of its own, all in one space and one encrypted channel.
 
-use super::failed;
-use crate::exit::Failure;
 use super::args::{Carrier, Plan};
+use super::failed;
 use super::faults::Names;
+use crate::exit::Failure;
 use quorate::channel::{
-    AckPolicy, Channel, ChannelEvents, ChannelKey, ChannelStats, Identity, ParticipantId, XChaCha20Poly1305Cipher,
+    AckPolicy, Channel, ChannelEvents, ChannelKey, ChannelStats, Identity, ParticipantId,
+    XChaCha20Poly1305Cipher,
 };
 use quorate::files::{Folder, Home, Inbox, InboxConfig};
 use quorate::transfer::receive_files;
@@ -203,7 +204,8 @@ fn open_channel(
 
 /// Starts receiving into `folder`, for as long as the channel is open.
 fn receive(channel: Channel, mut events: ChannelEvents, folder: &Path) -> Result<(), Failure> {
-    let home = Home::open(folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
+    let home =
+        Home::open(folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
     let sink = Folder::new(home).map_err(failed)?;
     let incarnation = getrandom::u64().map_err(failed)?;
     let inbox = Inbox::new(sink, incarnation, InboxConfig::default());
@@ -216,9 +218,13 @@ fn receive(channel: Channel, mut events: ChannelEvents, folder: &Path) -> Result
 
 async fn all_present(space: &Space, count: usize) -> Result<(), Failure> {
     let mut members = space.members();
-    let gathered = tokio::time::timeout(GATHERING, members.wait_for(|members| members.present.len() >= count)).await;
+    let gathered =
+        tokio::time::timeout(GATHERING, members.wait_for(|members| members.present.len() >= count)).await;
     match gathered {
         Ok(Ok(_)) => Ok(()),
-        _ => Err(Failure::failed(format!("the peers did not find one another: {:?}", space.members().borrow()))),
+        _ => Err(Failure::failed(format!(
+            "the peers did not find one another: {:?}",
+            space.members().borrow()
+        ))),
     }
 }

@@ -122,7 +122,13 @@ impl Report {
 
     pub(crate) fn print_table(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        writeln!(out, "{}: {} bytes, SHA-256 {}", self.file, self.bytes, self.sha256.as_deref().unwrap_or("unknown"))?;
+        writeln!(
+            out,
+            "{}: {} bytes, SHA-256 {}",
+            self.file,
+            self.bytes,
+            self.sha256.as_deref().unwrap_or("unknown")
+        )?;
         writeln!(out, "{}", self.traffic())?;
         writeln!(out, "{}", self.deliveries())?;
         if let Some(outsider) = &self.outsider {
@@ -141,14 +147,31 @@ impl Report {
             self.loss,
             self.seed
         )?;
-        writeln!(out, "{}", if self.is_complete() { "every receiver has the file" } else { "the delivery failed" })
+        writeln!(
+            out,
+            "{}",
+            if self.is_complete() { "every receiver has the file" } else { "the delivery failed" }
+        )
     }
 
     /// What each peer sent and received.
     fn traffic(&self) -> Table {
         let mut table = table(&[
-            "peer", "messages", "segments", "envelopes", "again", "syncs", "lost", "doubled", "dropped", "frames out",
-            "frames in", "wire out", "wire in", "received", "duplicates",
+            "peer",
+            "messages",
+            "segments",
+            "envelopes",
+            "again",
+            "syncs",
+            "lost",
+            "doubled",
+            "dropped",
+            "frames out",
+            "frames in",
+            "wire out",
+            "wire in",
+            "received",
+            "duplicates",
         ]);
         for peer in &self.peers {
             let (channel, wire, links) = (&peer.channel, &peer.wire, &peer.links);
@@ -182,7 +205,8 @@ impl Report {
                 peer.name.clone(),
                 acknowledged.get(&peer.name).copied().unwrap_or(0).to_string(),
                 peer.channel.bytes_received.to_string(),
-                peer.completed.map_or_else(|| "never".to_owned(), |after| format!("{:.2}", after.as_secs_f64())),
+                peer.completed
+                    .map_or_else(|| "never".to_owned(), |after| format!("{:.2}", after.as_secs_f64())),
                 if peer.intact == Some(true) { "equal" } else { "DIFFERENT" }.to_owned(),
             ]);
         }
@@ -266,7 +290,8 @@ async fn outsider_report(group: &Group, outsider: Outsider) -> OutsiderReport {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     loop {
         ticks.tick().await;
-        let report = OutsiderReport { channel: outsider.peer.stats().await, was_sent: outsider.was_sent(group) };
+        let report =
+            OutsiderReport { channel: outsider.peer.stats().await, was_sent: outsider.was_sent(group) };
         if report.channel.decrypt_failed == report.was_sent || tokio::time::Instant::now() >= deadline {
             outsider.peer.node.shutdown().await;
             return report;
@@ -286,7 +311,8 @@ fn is_intact(plan: &Plan, folder: &Path, expected: Option<&str>) -> bool {
 
 /// Who lacks what, in words.
 fn lacking(sent: &SendReport, peers: &[PeerReport]) -> Vec<String> {
-    let mut lines: Vec<String> = sent.silent.iter().map(|name| format!("{} never answered", name.as_str())).collect();
+    let mut lines: Vec<String> =
+        sent.silent.iter().map(|name| format!("{} never answered", name.as_str())).collect();
     for receiver in &sent.receivers {
         match &receiver.state {
             ReceiverState::Complete => {}
