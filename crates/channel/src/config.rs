@@ -40,8 +40,8 @@ pub struct ChannelConfig {
     pub max_in_flight: usize,
     /// Segments not yet acknowledged; `send` is refused beyond it. Default 4,096.
     pub max_unacknowledged: usize,
-    /// Bytes of incomplete and waiting payloads, in all. Default 128 MiB; one payload that others wait
-    /// for may exceed it.
+    /// Bytes of incomplete and waiting payloads, in all, with what is kept beside them (256 bytes for each segment and
+    /// some for what it follows). Default 128 MiB; one payload that others wait for may exceed it.
     pub max_receive_bytes: usize,
     /// The same for one sender. Default 64 MiB.
     pub max_receive_bytes_per_sender: usize,
