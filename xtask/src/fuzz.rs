@@ -35,9 +35,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         let folders = [corpus, seeds].into_iter().filter(|folder| folder.is_dir());
         let program = fuzz("run --sanitizer none").arg(target);
         let program = folders.fold(program, |program, folder| program.arg(folder.display().to_string()));
-        program
-            .args(&format!("-- -max_total_time={seconds} -timeout=10 -rss_limit_mb=2048 -verbosity=0"))
-            .run()?;
+        let limits = format!("-- -max_total_time={seconds} -timeout=10 -rss_limit_mb=2048");
+        program.args(&limits).run_and_read(|line| !is_chatter(line))?;
     }
     Ok(())
 }

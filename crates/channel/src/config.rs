@@ -7,12 +7,16 @@ use quorate_base::{Backoff, Wall};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// The largest segment that can be configured: with all that is added it stays below what a receiver
+/// takes as one envelope.
+pub const MAX_SEGMENT_BYTES: usize = 512 << 10;
+
 /// Everything about a channel that its participants need not agree on.
 ///
 /// The defaults suit a group of up to a hundred people on the open internet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChannelConfig {
-    /// The most bytes of one encoded segment, at least 256. Default 102,400 (100 KiB).
+    /// The most bytes of one encoded segment, 256 to 524,288. Default 102,400 (100 KiB).
     pub segment_bytes: usize,
     /// Who has to acknowledge a message before it counts as delivered. Default [`AckPolicy::Any`].
     pub acks: AckPolicy,
@@ -98,6 +102,16 @@ pub enum ConfigError {
         /// The smallest value that works.
         least: usize,
     },
+    /// A number is outside its range.
+    #[error("`{field}` is {value}, the most is {most}")]
+    TooLarge {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// The largest value that works.
+        most: usize,
+    },
     /// The policy names nobody, so nothing would ever be sent again.
     #[error("the acknowledgement policy asks for nobody")]
     NobodyAcknowledges,
@@ -146,6 +160,10 @@ impl ChannelConfig {
             if value < least {
                 return Err(ConfigError::TooSmall { field, value, least });
             }
+        }
+        if self.segment_bytes > MAX_SEGMENT_BYTES {
+            let (field, value) = ("segment_bytes", self.segment_bytes);
+            return Err(ConfigError::TooLarge { field, value, most: MAX_SEGMENT_BYTES });
         }
         match &self.acks {
             AckPolicy::AtLeast(0) => return Err(ConfigError::NobodyAcknowledges),

@@ -23,7 +23,7 @@
 //! [`ReliableChannel::handle_timeout`]. [`ReliableChannel`] has an example that runs.
 //!
 //! **Features.** `tokio` (default): `Channel`, a driver with one task per channel, `Messaging`, the trait it
-//! sends through, and `ReliableChannelManager`. Without it no runtime is in the dependency tree, and the crate
+//! sends through, and `ReliableChannelManager`, which knows channels by their ids. Without it no runtime is in the dependency tree, and the crate
 //! builds for `wasm32-unknown-unknown`.
 
 pub mod cipher;
@@ -34,8 +34,14 @@ pub mod sds;
 pub mod segment;
 
 mod channel;
+#[cfg(feature = "tokio")]
+mod driver;
 mod error;
 mod ids;
+#[cfg(feature = "tokio")]
+mod manager;
+#[cfg(feature = "tokio")]
+mod messaging;
 mod output;
 pub mod request;
 mod stats;
@@ -43,11 +49,17 @@ mod stats;
 pub use channel::{Identity, ReliableChannel, SendOptions};
 pub use cipher::{ChannelKey, Cipher, NoCipher, XChaCha20Poly1305Cipher};
 pub use config::{AckPolicy, ChannelConfig, ConfigError, JoinPolicy};
+#[cfg(feature = "tokio")]
+pub use driver::{Channel, ChannelClosed, ChannelEvents, MAX_ENVELOPE_BYTES};
 pub use envelope::MessageEnvelope;
 pub use error::{IngressError, SendError, SendRefused};
 pub use ids::{
     ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId, SenderTag, StructuredId,
 };
+#[cfg(feature = "tokio")]
+pub use manager::{ManagerError, ReliableChannelManager};
+#[cfg(feature = "tokio")]
+pub use messaging::{Messaging, MessagingError};
 pub use output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
 pub use sds::Missing;
 pub use stats::ChannelStats;

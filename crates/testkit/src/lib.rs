@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `network` | [`network`] | [`network::FaultPlan`]: which copies of a message arrive when, as a pure function |
 //! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
+//! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
 //! **What it does not do.** It opens no socket, sleeps never and reads no clock: a simulated minute costs what the
 //! machines compute in it. It panics where a test has to fail, and prints the seed when it does.
@@ -30,5 +31,7 @@ assert_eq!(world.inbox(b).len(), 1);
 pub mod clock;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(feature = "transport")]
+pub mod transport;
 #[cfg(feature = "channel")]
 pub mod world;

@@ -1,9 +1,11 @@
 //! What a frame costs, by size of its payload: the figures must be flat.
 //!
-//! `cargo bench -p quorate-wire`. Module frames with a 32-byte space and the module `echo`.
+//! `cargo bench -p quorate-wire`. Module frames with a 32-byte space and the module `echo`. `prost` does
+//! the same beside it, and `clone` is what a reference to the input costs, which `decode` has three of.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use prost::Message;
 use quorate_wire::stream::encode_data;
 use quorate_wire::{Frame, ModuleId, SpaceId, StreamDecoder, StreamFrame, StreamLimits};
 use std::hint::black_box;
@@ -18,6 +20,18 @@ fn frame(payload: usize) -> Frame {
     }
 }
 
+#[derive(Clone, PartialEq, prost::Message)]
+struct Prost {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(bytes = "bytes", tag = "2")]
+    data: Bytes,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    space_id: Option<Bytes>,
+    #[prost(string, optional, tag = "4")]
+    module_id: Option<String>,
+}
+
 fn codec(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame");
     for size in SIZES {
@@ -28,6 +42,19 @@ fn codec(c: &mut Criterion) {
         let encoded = frame.encode().to_bytes();
         group.bench_with_input(BenchmarkId::new("decode", size), &encoded, |b, encoded| {
             b.iter(|| black_box(Frame::decode(encoded.clone())));
+        });
+        group.bench_with_input(BenchmarkId::new("clone", size), &encoded, |b, encoded| {
+            b.iter(|| black_box(encoded.clone()));
+        });
+        group.bench_with_input(BenchmarkId::new("prost decode", size), &encoded, |b, encoded| {
+            b.iter(|| black_box(Prost::decode(encoded.clone())));
+        });
+        let prost = Prost::decode(encoded).unwrap_or_default();
+        group.bench_with_input(BenchmarkId::new("prost encode", size), &prost, |b, prost| {
+            b.iter(|| {
+                let mut out = BytesMut::with_capacity(prost.encoded_len());
+                black_box(prost.encode(&mut out)).map(|()| out.freeze())
+            });
         });
     }
     group.finish();

@@ -67,7 +67,8 @@ pub trait FrameSink: Send + 'static {
 /// Where the frames of one connection come from. The first one should be the peer's preflight.
 #[async_trait]
 pub trait FrameSource: Send + 'static {
-    /// Waits for at least one frame and appends what is there, in order. `Err` is the end.
+    /// Waits for at least one frame and appends what is there, in order. `Err` is the end, and comes
+    /// without frames: those that arrived before it are handed over first.
     ///
     /// Cancel safe: when the future is dropped, no frame is lost.
     async fn recv(&mut self, frames: &mut VecDeque<Bytes>) -> Result<(), LinkError>;

@@ -48,31 +48,26 @@ pub(super) async fn pump(
     let Link { sink, source, overhead } = link;
     let mut writer =
         Writer { outbox, meter: &meter, overhead: *overhead, batch: VecDeque::new(), taken: Cost::default() };
-    let outcome = {
-        let mut read = pin!(read(ready, source.as_mut(), frames, *overhead));
-        let mut write = pin!(writer.run(sink.as_mut()));
-        let mut written = false;
-        loop {
-            tokio::select! {
-                stop = stopped(stop) => {
-                    match stop {
-                        Stop::Graceful(_) => flush(read, write, written, close_time).await,
-                        Stop::Superseded => hear_out(read, &meter, close_time).await,
-                    }
-                    break Outcome::Stopped(stop);
+    let mut read = pin!(read(ready, source.as_mut(), frames, *overhead));
+    let mut write = pin!(writer.run(sink.as_mut()));
+    let mut written = false;
+    loop {
+        tokio::select! {
+            stop = stopped(stop) => {
+                match stop {
+                    Stop::Graceful(_) => flush(read, write, written, close_time).await,
+                    Stop::Superseded => hear_out(read, &meter, close_time).await,
                 }
-                outcome = &mut read => break outcome,
-                done = &mut write, if !written => match done {
-                    // Held or drained: the order to stop is on its way.
-                    Ok(()) => written = true,
-                    Err(error) => break last_words(read, error).await,
-                }
+                return Outcome::Stopped(stop);
+            }
+            outcome = &mut read => return outcome,
+            done = &mut write, if !written => match done {
+                // Held or drained: the order to stop is on its way.
+                Ok(()) => written = true,
+                Err(error) => return last_words(read, error).await,
             }
         }
-    };
-    writer.settle();
-    outbox.give_back(writer.batch);
-    outcome
+    }
 }
 
 /// Writes what is queued, within the time limit, and goes on reading meanwhile.
@@ -126,7 +121,6 @@ async fn read(
     overhead: usize,
 ) -> Outcome {
     let mut turn = 0;
-    let mut end = None;
     loop {
         while let Some(frame) = frames.pop_front() {
             ready.meter().received(0, overhead as u64);
@@ -139,10 +133,9 @@ async fn read(
                 yield_now().await;
             }
         }
-        if let Some(error) = end {
+        if let Err(error) = source.recv(frames).await {
             return Outcome::Link(error);
         }
-        end = source.recv(frames).await.err();
     }
 }
 
@@ -154,6 +147,14 @@ struct Writer<'a> {
     batch: VecDeque<EncodedFrame>,
     /// What `batch` was when it was taken.
     taken: Cost,
+}
+
+impl Drop for Writer<'_> {
+    /// What is still in hand goes back to the queue, whatever ended the connection.
+    fn drop(&mut self) {
+        self.settle();
+        self.outbox.give_back(std::mem::take(&mut self.batch));
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy)]

@@ -90,8 +90,9 @@ impl Run {
     async fn dial(&mut self, url: &PeerUrl) -> End {
         let limit = self.inner.hnd.config().connect_time;
         let dialed = tokio::select! {
-            dialed = timeout(limit, guarded::drive(self.inner.dialer.dial(url))) => dialed,
+            biased;
             stop = stopped(&mut self.stop) => return End::stopped(&stop),
+            dialed = timeout(limit, guarded::drive(self.inner.dialer.dial(url))) => dialed,
         };
         let (peer, link) = match dialed {
             Ok(Ok(Ok(dialed))) => dialed,
@@ -112,11 +113,12 @@ impl Run {
         let mut frames = VecDeque::new();
         let handshake = handshake(&self.inner, peer, direction, &mut link, &mut frames);
         let handshaken = tokio::select! {
-            handshaken = timeout(limit, guarded::drive(handshake)) => handshaken,
+            biased;
             stop = stopped(&mut self.stop) => {
                 self.part(link, Some(stop.close())).await;
                 return End::stopped(&stop);
             }
+            handshaken = timeout(limit, guarded::drive(handshake)) => handshaken,
         };
         let failure = match handshaken {
             Ok(Ok(Ok(ready))) => return self.ready(ready, link, frames).await,
@@ -150,9 +152,22 @@ impl Run {
         };
         let (reason, tell, end) = self.assess(outcome);
         tracing::debug!(peer = %ready.peer().url(), error = %end.error, "a connection ended");
+        self.retire(end.superseded);
         ready.disconnect(reason.as_deref().unwrap_or_default());
         self.part(link, tell).await;
         end
+    }
+
+    /// The connection takes nothing more: sends wait for the winner, or for the end and then dial.
+    fn retire(&self, superseded: bool) {
+        let mut table = locked(&self.inner.table);
+        let entry = table.entry_of(&self.peer).filter(|entry| entry.slot.current() == Some(self.id));
+        match entry {
+            Some(_) if superseded => self.peer.connecting(),
+            Some(entry) => entry.retire(),
+            // Another connection holds the slot, and has the queue.
+            None => {}
+        }
     }
 
     /// What an end means: for the handlers, for the peer, for those who wait.

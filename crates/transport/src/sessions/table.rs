@@ -92,8 +92,13 @@ impl Entry {
 
     /// The first reason to close stays.
     fn close(&mut self, stop: Stop) {
-        self.closing = true;
         self.holder.stop(stop);
+        self.retire();
+    }
+
+    /// Takes nothing new; whoever comes now begins anew when this is over.
+    pub(super) fn retire(&mut self) {
+        self.closing = true;
         self.peer.outbox.drain();
     }
 
@@ -175,7 +180,13 @@ impl Peer {
     /// The end; returns how many frames were never written.
     pub(super) fn end(&self, error: ConnectError) -> usize {
         let unsent = self.outbox.close();
-        self.phase.send_replace(Phase::Ended(error));
+        self.phase.send_if_modified(|phase| {
+            let first = !matches!(phase, Phase::Ended(_));
+            if first {
+                *phase = Phase::Ended(error);
+            }
+            first
+        });
         unsent
     }
 }
