@@ -211,6 +211,11 @@ impl World {
         self.member(member).machine.identity().participant.as_str()
     }
 
+    /// The entropy that a participant's channel was opened with: a hostile test derives its tag from it.
+    pub fn entropy(&self, member: MemberId) -> u64 {
+        self.member(member).entropy
+    }
+
     /// What a participant's application was told, in order.
     pub fn events(&self, member: MemberId) -> &[ChannelEvent] {
         &self.member(member).events

@@ -1,7 +1,7 @@
 //! A member acknowledges what was never sent, and what is sent later: nothing is delivered by that.
 
 use quorate_channel::sds::{AckVector, SdsMessage};
-use quorate_channel::{ChannelEvent, MessageEnvelope, NoCipher, StructuredId, envelope};
+use quorate_channel::{ChannelEvent, MessageEnvelope, NoCipher, SenderTag, envelope};
 use quorate_testkit::world::{Setup, World};
 use quorate_tests::{SECOND, acknowledged_by};
 
@@ -17,7 +17,7 @@ fn an_acknowledgement_ahead_of_time() {
     let first = world.send(a, "first");
     world.run_until(|w| w.saw(a, ChannelEvent::Delivered { request: first }), 10 * SECOND);
     world.crash(b);
-    let tag = tag_of_a(&mut world, a);
+    let tag = SenderTag::derive(&"a".into(), world.entropy(a));
     let everything = AckVector { tag, ranges: vec![0..u64::MAX] };
     world.inject(a, sync_of("b", everything)).unwrap();
     let request = world.send(a, "b is gone");
@@ -26,18 +26,6 @@ fn an_acknowledgement_ahead_of_time() {
     world.run_for(60 * SECOND);
     assert!(!world.saw(a, ChannelEvent::Delivered { request }));
     assert!(world.stats(a).retransmissions > 3, "it is still being sent");
-}
-
-/// The tag that `a` uses, as any member learns it.
-fn tag_of_a(world: &mut World, a: quorate_testkit::world::MemberId) -> quorate_channel::SenderTag {
-    let spy = world.join("spy", plain());
-    world.send(a, "for the spy");
-    world.run_until(|w| w.inbox(spy).len() == 1, SECOND);
-    world.stats(a);
-    let entropy = world.seed() * 1_000_003;
-    let tag = quorate_channel::SenderTag::derive(&"a".into(), entropy);
-    assert!(StructuredId { tag, sequence: 0, content: [0; 4] }.to_string().len() == 22);
-    tag
 }
 
 fn sync_of(sender: &str, vector: AckVector) -> MessageEnvelope {
@@ -52,6 +40,7 @@ fn sync_of(sender: &str, vector: AckVector) -> MessageEnvelope {
         content: bytes::Bytes::new(),
         acks: vec![vector],
         oldest: None,
+        void: Vec::new(),
     };
     MessageEnvelope {
         payload: message.encode(),

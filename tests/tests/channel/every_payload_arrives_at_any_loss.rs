@@ -43,5 +43,5 @@ fn two_fifths_lost() {
 
 #[test]
 fn three_fifths_lost() {
-    everything_arrives(0.6, 300);
+    everything_arrives(0.6, 600);
 }

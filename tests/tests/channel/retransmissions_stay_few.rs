@@ -39,7 +39,9 @@ fn at_a_fifth_lost() {
 fn none_without_loss() {
     let mut world = World::seeded(1).latency(SECOND / 20);
     let [a, b] = everybody(&mut world, ["a", "b"]);
-    (0..50).for_each(|number| drop(world.send(a, payload(number, 200)).0));
+    for number in 0..50 {
+        world.send(a, payload(number, 200));
+    }
     world.run_until(|w| w.is_idle(a) && w.inbox(b).len() == 50, 10 * SECOND);
     assert_eq!((world.stats(a).retransmissions, world.stats(b).duplicates), (0, 0));
 }

@@ -34,20 +34,20 @@ fn what_is_over_budget_leaves_in_later_epochs() {
     assert!(world.elapsed() > 180 * SECOND);
 }
 
-/// What it has to acknowledge does not take all of a talker's budget.
+/// What it has to acknowledge does not take all of a talker's budget, even where that is one envelope per epoch.
 #[test]
 fn acknowledgements_do_not_starve_content() {
     let mut world = World::seeded(1).latency(SECOND / 20);
     let a = world.channel("a");
-    let b = world.join("b", limited(6, acknowledged_by(&["a"])));
-    let requests: Vec<_> = (0..12).map(|number| world.send(b, payload(number, 40))).collect();
+    let b = world.join("b", limited(1, acknowledged_by(&["a"])));
+    let requests: Vec<_> = (0..3).map(|number| world.send(b, payload(number, 40))).collect();
     for number in 0..600 {
         world.send(a, payload(number, 40));
-        world.run_for(SECOND / 2);
+        world.run_for(SECOND);
     }
-    let sent =
-        requests.iter().filter(|request| world.saw(b, ChannelEvent::Sent { request: **request })).count();
-    assert_eq!(sent, 12, "in five epochs of six envelopes each");
+    for request in requests {
+        assert!(world.saw(b, ChannelEvent::Sent { request }), "in ten epochs of one envelope each");
+    }
 }
 
 #[test]
@@ -57,7 +57,9 @@ fn ephemeral_messages_go_first_when_the_budget_runs_low() {
     let b = world.channel("b");
     let ephemeral = SendOptions { ephemeral: true };
     world.try_send(a, "typing", ephemeral).unwrap();
-    (0..7).for_each(|number| drop(world.send(a, payload(number, 40)).0));
+    for number in 0..7 {
+        world.send(a, payload(number, 40));
+    }
     assert_eq!(world.try_send(a, "typing", ephemeral), Err(SendRefused::BudgetLow));
     world.run_for(SECOND);
     assert_eq!(world.inbox(b).iter().filter(|received| received.ephemeral).count(), 1);

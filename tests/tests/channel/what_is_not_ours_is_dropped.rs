@@ -26,6 +26,7 @@ fn message(channel: &str, content: &'static [u8]) -> SdsMessage {
         content: Bytes::from_static(content),
         acks: Vec::new(),
         oldest: None,
+        void: Vec::new(),
     }
 }
 

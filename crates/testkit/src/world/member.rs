@@ -39,6 +39,7 @@ pub struct Received {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) machine: ReliableChannel,
+    pub(super) entropy: u64,
     pub(super) wall: WallOffset,
     pub(super) alive: bool,
     pub(super) messaging: DispatchOutcome,
@@ -101,6 +102,7 @@ impl Member {
         let machine = ReliableChannel::open(clock.now(setup.wall), identity, config, cipher, entropy)?;
         Ok(Self {
             machine,
+            entropy,
             wall: setup.wall,
             alive: true,
             messaging: DispatchOutcome::Confirmed,

@@ -16,6 +16,9 @@ const MAX_HOLES: usize = 4_096;
 const MAX_OPAQUE: usize = 65_536;
 /// The most senders that were only ever heard of.
 const MAX_STRANGERS: usize = 1_024;
+/// How long after a sender was first heard what it settles counts as from before: the first messages heard may be old ones,
+/// repeated for somebody else.
+const MEETING: Duration = Duration::from_secs(10);
 /// After this long in silence a sender may be forgotten to make room for another.
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -51,6 +54,7 @@ struct Peer {
     over: RangeSet,
     /// What lies below was sent before we first heard the sender: it is missed as long as it may be sent again.
     past_end: u64,
+    met: Mono,
     heard: Mono,
 }
 
@@ -83,6 +87,9 @@ impl Peers {
     ) -> bool {
         if let Some(peer) = self.known.get_mut(&tag) {
             peer.heard = now;
+            if now.since(peer.met) < MEETING {
+                peer.past_end = peer.past_end.max(past.end);
+            }
             return true;
         }
         if self.known.len() >= self.max && !self.forget_one(now) {
@@ -91,7 +98,7 @@ impl Peers {
         let mut over = self.strangers.remove(&tag).unwrap_or_default();
         over.insert(0..past.start);
         let (participant, received) = (participant.clone(), RangeSet::new());
-        let peer = Peer { participant, received, over, past_end: past.end, heard: now };
+        let peer = Peer { participant, received, over, past_end: past.end, met: now, heard: now };
         self.known.insert(tag, peer);
         true
     }
