@@ -20,7 +20,7 @@ use crate::output::{ChannelEvent, DispatchOutcome, Output};
 use crate::rate_limit::{BudgetState, RateLimiter};
 use crate::request::{GivenUp, Requests};
 use crate::sds::{
-    Dependency, Frontier, Incoming, IncomingConfig, IncomingEvent, Lamport, Outgoing, Schedule,
+    Dependency, Frontier, Incoming, IncomingConfig, IncomingEvent, Lamport, Outgoing, Schedule, Voids,
 };
 use crate::segment::{Reassembler, Segmenter};
 use crate::stats::ChannelStats;
@@ -94,6 +94,7 @@ pub struct ReliableChannel {
     lamport: Lamport,
     frontier: Frontier,
     outgoing: Outgoing,
+    voids: Voids,
     incoming: Incoming,
     schedule: Schedule,
     ephemerals: Reassembler,
@@ -144,6 +145,7 @@ impl ReliableChannel {
             lamport: Lamport::starting_at(now.wall),
             frontier: Frontier::default(),
             outgoing: Outgoing::new(config.acks.clone(), config.retransmit),
+            voids: Voids::new(config.delivery_timeout),
             incoming: Incoming::new(now, own, incoming),
             schedule: Schedule::new(config.sync),
             ephemerals: ephemeral_reassembler(),
@@ -315,11 +317,12 @@ impl ReliableChannel {
 
     /// Forgets a send that is given up; one that never left is not cited by later ones.
     fn take_back(&mut self, given_up: GivenUp) {
-        self.outgoing.forget(given_up.request, given_up.sequences);
+        self.outgoing.forget(given_up.request, given_up.sequences.clone());
         if let Some((id, cited)) = self.cited.remove(&given_up.request)
             && !given_up.sent
         {
             self.frontier.failed(&id, &cited);
+            self.voids.push(self.now.mono, given_up.sequences);
         }
     }
 
@@ -340,7 +343,8 @@ impl ReliableChannel {
                 }
             }
         }
-        if self.incoming.has_news() {
+        // A sync that waits for the rate limit carries the news that comes until it leaves.
+        if self.incoming.has_news() && !self.limiter.has_urgent() {
             let random = self.random.f64();
             self.schedule.acknowledge(now.mono, random);
         }

@@ -20,7 +20,8 @@ pub struct ChannelConfig {
     pub segment_bytes: usize,
     /// Who has to acknowledge a message before it counts as delivered. Default [`AckPolicy::Any`].
     pub acks: AckPolicy,
-    /// The distance of retransmissions. Default 500 ms to 30 s, half again as much each time.
+    /// The distance of retransmissions. Default 500 ms to 30 s, half again as much each time; stretched where
+    /// acknowledgements take longer than the first, and back to it where a participant acknowledges a later message.
     pub retransmit: Backoff,
     /// How long a send may take to leave, once the rate limit let it go. Default 60 s.
     pub dispatch_timeout: Duration,
@@ -44,8 +45,8 @@ pub struct ChannelConfig {
     pub max_in_flight: usize,
     /// Segments not yet acknowledged; `send` is refused beyond it. Default 4,096.
     pub max_unacknowledged: usize,
-    /// Bytes of incomplete and waiting payloads, in all. Default 128 MiB; one payload that others wait
-    /// for may exceed it.
+    /// Bytes of incomplete and waiting payloads, in all, with what is kept beside them (256 bytes for each segment and
+    /// some for what it follows). Default 128 MiB; one payload that others wait for may exceed it.
     pub max_receive_bytes: usize,
     /// The same for one sender. Default 64 MiB.
     pub max_receive_bytes_per_sender: usize,
@@ -75,6 +76,14 @@ impl AckPolicy {
             Self::Any => !acked.is_empty(),
             Self::AtLeast(count) => acked.len() >= *count,
             Self::All(roster) => roster.is_subset(acked),
+        }
+    }
+
+    /// Whether an acknowledgement of `by` counts.
+    pub fn counts(&self, by: &ParticipantId) -> bool {
+        match self {
+            Self::Any | Self::AtLeast(_) => true,
+            Self::All(roster) => roster.contains(by),
         }
     }
 }

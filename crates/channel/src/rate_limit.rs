@@ -57,8 +57,9 @@ pub enum BudgetState {
 pub struct RateLimiter<T> {
     config: RateLimitConfig,
     queue: VecDeque<T>,
-    /// Goes before everything else: the one sync message.
+    /// Goes before everything else, though not twice in a row: the one sync message.
     urgent: Option<T>,
+    urgent_was_last: bool,
     epoch: u64,
     epoch_began: Mono,
     spent: u32,
@@ -71,6 +72,7 @@ impl<T> RateLimiter<T> {
             config,
             queue: VecDeque::new(),
             urgent: None,
+            urgent_was_last: false,
             epoch: number(&config, now),
             epoch_began: now.mono,
             spent: 0,
@@ -88,9 +90,15 @@ impl<T> RateLimiter<T> {
         self.queue.push_back(item);
     }
 
-    /// Queues the sync message, before everything else, unless one waits already.
+    /// Queues the sync message, before everything else, unless one waits already. Where other attempts wait, every
+    /// second one is theirs, so that a budget of one is not spent on syncs alone.
     pub fn enqueue_urgent(&mut self, item: T) {
         self.urgent.get_or_insert(item);
+    }
+
+    /// Whether the sync message waits.
+    pub const fn has_urgent(&self) -> bool {
+        self.urgent.is_some()
     }
 
     /// The next attempt that waits; taken, and not charged yet.
@@ -99,7 +107,9 @@ impl<T> RateLimiter<T> {
         if self.budget() == Some(0) {
             return None;
         }
-        self.urgent.take().or_else(|| self.queue.pop_front())
+        let urgent = if self.urgent_was_last && !self.queue.is_empty() { None } else { self.urgent.take() };
+        self.urgent_was_last = urgent.is_some();
+        urgent.or_else(|| self.queue.pop_front())
     }
 
     /// Charges an attempt that is made.
@@ -233,6 +243,18 @@ mod tests {
         limiter.enqueue_urgent(8);
         limiter.enqueue_urgent(9);
         assert_eq!(drain(&mut limiter, at(0, 1_000)), [8, 1]);
+    }
+
+    #[test]
+    fn syncs_do_not_spend_all_of_a_small_budget() {
+        let mut limiter = limiter(1);
+        let mut left = Vec::new();
+        for epoch in 0..4 {
+            limiter.enqueue(epoch);
+            limiter.enqueue_urgent(100 + epoch);
+            left.extend(drain(&mut limiter, at(10 * u64::from(epoch), 1_000 + 10 * u64::from(epoch))));
+        }
+        assert_eq!(left, [100, 0, 101, 1]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod message;
 mod outgoing;
 mod ranges;
 mod schedule;
+mod void;
 
 pub use clock::Lamport;
 pub use frontier::Frontier;
@@ -24,6 +25,7 @@ pub use message::{AckVector, Dependency, Kind, SdsDecodeError, SdsMessage};
 pub use outgoing::{Acknowledged, Outgoing, Retransmission};
 pub use ranges::RangeSet;
 pub use schedule::{Schedule, SyncConfig};
+pub use void::Voids;
 
 use crate::ids::{MessageId, SenderTag, StructuredId};
 
@@ -41,5 +43,14 @@ impl Key {
     pub fn of(id: &MessageId) -> Self {
         StructuredId::parse(id.as_str())
             .map_or_else(|| Self::Opaque(id.clone()), |id| Self::Sequence(id.tag, id.sequence))
+    }
+
+    /// About how many bytes it takes to remember.
+    pub fn cost(&self) -> usize {
+        let text = match self {
+            Self::Sequence(..) => 0,
+            Self::Opaque(id) => id.as_str().len(),
+        };
+        64 + text
     }
 }

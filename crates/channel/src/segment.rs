@@ -13,5 +13,5 @@ mod reassembler;
 mod wire;
 
 pub use cut::{MAX_SEGMENTS, SegmentError, Segmenter, Segments};
-pub use reassembler::{Admission, Reassembled, Reassembler, SegmentOrigin};
+pub use reassembler::{Admission, Reassembled, Reassembler, SEGMENT_COST, SegmentOrigin};
 pub use wire::{Segment, SegmentDecodeError};

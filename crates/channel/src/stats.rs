@@ -50,6 +50,6 @@ pub struct ChannelStats {
     pub unacknowledged: u64,
     /// Whole payloads that wait for their causal past now.
     pub waiting: u64,
-    /// Bytes of incomplete and waiting payloads now.
+    /// Bytes of incomplete and waiting payloads now, with what is kept beside them.
     pub receive_bytes: u64,
 }

@@ -92,6 +92,7 @@ impl ReliableChannel {
                 Queued::Message(sequence) => self.release(now, sequence),
                 Queued::Ephemeral { id, message, request, sequence } => {
                     self.requests.released(now.mono, request, sequence, self.config.dispatch_timeout);
+                    let message = BytesMut::from(message.as_ref());
                     self.dispatch(now, id, message, 0, Flight::Ephemeral { sequence, request }, true);
                 }
                 Queued::Sync => self.release_sync(now),
@@ -171,7 +172,6 @@ impl ReliableChannel {
                 history: history.clone(),
                 content: segment.encode().into(),
                 acks,
-                oldest: Some(self.outgoing.oldest().unwrap_or(id.sequence)),
                 ..self.message(id.to_message_id())
             };
             self.outgoing.push(id, message.encode(), request);
@@ -190,7 +190,9 @@ impl ReliableChannel {
         self.stats.retransmissions += u64::from(attempt.attempt > 0);
         self.requests.released(now.mono, attempt.request, sequence, self.config.dispatch_timeout);
         let flight = Flight::Message { sequence, request: attempt.request };
-        self.dispatch(now, attempt.id.to_message_id(), attempt.message, attempt.attempt, flight, false);
+        let oldest = self.outgoing.oldest().unwrap_or(sequence);
+        let message = SdsMessage::stamp(&attempt.message, oldest, &self.voids.current(now.mono));
+        self.dispatch(now, attempt.id.to_message_id(), message, attempt.attempt, flight, false);
     }
 
     fn release_sync(&mut self, now: Now) {
@@ -202,9 +204,11 @@ impl ReliableChannel {
         let time = self.lamport.tick(now.wall);
         let id = self.structured_id(b"sync", time % StructuredId::SEQUENCE_END).to_message_id();
         let oldest = Some(self.outgoing.oldest().unwrap_or(self.next_sequence));
-        let message = SdsMessage { time: Some(time), history, acks, oldest, ..self.message(id.clone()) };
+        let void = self.voids.current(now.mono);
+        let message =
+            SdsMessage { time: Some(time), history, acks, oldest, void, ..self.message(id.clone()) };
         self.stats.syncs_sent += 1;
-        self.dispatch(now, id, message.encode(), 0, Flight::Sync, false);
+        self.dispatch(now, id, BytesMut::from(message.encode().as_ref()), 0, Flight::Sync, false);
     }
 
     /// Seals a message and hands it to the driver.
@@ -212,13 +216,13 @@ impl ReliableChannel {
         &mut self,
         now: Now,
         id: MessageId,
-        message: Bytes,
+        message: BytesMut,
         attempt: u32,
         flight: Flight,
         ephemeral: bool,
     ) {
         self.limiter.charge();
-        let payload = match self.cipher.seal(&self.context, BytesMut::from(message.as_ref())) {
+        let payload = match self.cipher.seal(&self.context, message) {
             Ok(payload) => payload,
             Err(error) => return self.unsealed(now, flight, error.into()),
         };
@@ -276,6 +280,7 @@ impl ReliableChannel {
             content: Bytes::new(),
             acks: Vec::new(),
             oldest: None,
+            void: Vec::new(),
         }
     }
 }

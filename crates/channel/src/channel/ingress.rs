@@ -21,6 +21,7 @@ impl ReliableChannel {
             return Err(IngressError::Foreign);
         }
         self.stats.envelopes_received += 1;
+        let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
         let plaintext = self.cipher.open(&self.context, envelope.payload)?;
         let message = SdsMessage::decode(plaintext)?;
         if message.channel != self.identity.channel {
@@ -33,11 +34,17 @@ impl ReliableChannel {
             return Err(IngressError::FromTheFuture { time });
         }
         self.acknowledgements(now, &message);
-        match message.kind() {
-            Kind::Content => self.content(now, message),
+        let notice =
+            StructuredId::parse(message.id.as_str()).map(|id| (id.tag, message.oldest, message.void.clone()));
+        let outcome = match message.kind() {
+            Kind::Content => self.content(now, message, sent_at),
             Kind::Ephemeral => self.ephemeral(now, message),
             Kind::Sync => Ok(()),
+        };
+        if let Some((tag, oldest, void)) = notice {
+            self.incoming.handle_notice(tag, oldest, &void);
         }
+        outcome
     }
 
     pub(super) fn count_ingress(&mut self, outcome: &Result<(), IngressError>) {
@@ -89,7 +96,7 @@ impl ReliableChannel {
         }
     }
 
-    fn content(&mut self, now: Now, message: SdsMessage) -> Result<(), IngressError> {
+    fn content(&mut self, now: Now, message: SdsMessage, sent_at: Option<u64>) -> Result<(), IngressError> {
         let segment = Segment::decode(message.content)?;
         let id = message.id.clone();
         let arrival = Arrival {
@@ -98,6 +105,7 @@ impl ReliableChannel {
             time: message.time.unwrap_or(0),
             history: message.history,
             oldest: message.oldest,
+            sent_at,
             segment,
         };
         match self.incoming.handle_arrival(now, arrival) {
@@ -125,7 +133,7 @@ impl ReliableChannel {
             }
             None => SegmentOrigin::Opaque(message.sender.clone(), segment.hash),
         };
-        match self.ephemerals.handle_segment(now.mono, &origin, &message.sender, segment, false) {
+        match self.ephemerals.handle_segment(now.mono, &origin, &message.sender, segment, 0, false) {
             Admission::Complete(whole) => {
                 self.ephemerals.release(&message.sender, whole.charged);
                 self.remember_ephemeral(message.id);

@@ -14,8 +14,8 @@ use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
 use crate::segment::{Admission, Reassembler, Segment, SegmentOrigin};
 use bytes::Bytes;
 use peers::{Peers, Standing};
-use quorate_base::{Mono, Now, Wall};
-use std::collections::{BTreeMap, VecDeque};
+use quorate_base::{Mono, Now};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 use waiting::{Waiting, WaitingRoom};
@@ -27,7 +27,7 @@ pub struct IncomingConfig {
     pub lost_after: Duration,
     /// Whether messages from before we joined are missed.
     pub join: JoinPolicy,
-    /// Bytes of incomplete and waiting payloads, in all.
+    /// Bytes of incomplete and waiting payloads and of what is kept beside them, in all.
     pub max_bytes: usize,
     /// The same for one sender.
     pub max_bytes_per_sender: usize,
@@ -52,6 +52,8 @@ pub struct Arrival {
     pub history: Vec<Dependency>,
     /// The lowest sequence number its sender may still send again.
     pub oldest: Option<u64>,
+    /// When its sender says this attempt was made, in milliseconds of the Unix epoch, where it says so.
+    pub sent_at: Option<u64>,
     /// Its content.
     pub segment: Segment,
 }
@@ -117,7 +119,7 @@ pub enum Missing {
 #[derive(Debug)]
 pub struct Incoming {
     config: IncomingConfig,
-    joined: Wall,
+    joined: Mono,
     own: SenderTag,
     peers: Peers,
     reassembler: Reassembler,
@@ -134,7 +136,7 @@ pub(super) struct Set {
     ids: Vec<MessageId>,
     count: u64,
     time: u64,
-    past: BTreeMap<Key, Option<u64>>,
+    past: BTreeSet<Key>,
 }
 
 impl Incoming {
@@ -147,10 +149,7 @@ impl Incoming {
             config.reassembly_timeout,
         );
         Self {
-            joined: match config.join {
-                JoinPolicy::FromNow => now.wall,
-                JoinPolicy::Since(wall) => wall,
-            },
+            joined: now.mono,
             own,
             peers: Peers::new(config.max_participants),
             reassembler,
@@ -169,11 +168,14 @@ impl Incoming {
             return verdict;
         }
         let needed = self.is_needed(&origin);
+        let past = self.missed_past(now, &arrival);
+        let beside = past.iter().map(Key::cost).sum();
         let admission = self.reassembler.handle_segment(
             now.mono,
             &origin,
             &arrival.sender,
             arrival.segment.clone(),
+            beside,
             needed,
         );
         match admission {
@@ -184,13 +186,24 @@ impl Incoming {
             Admission::Stored | Admission::Complete(_) | Admission::HashMismatch => {}
         }
         self.peers.received(&Key::of(&arrival.id));
-        self.describe(&origin, arrival, structured);
+        self.describe(&origin, arrival, past, structured);
         match admission {
             Admission::Complete(whole) => self.complete(now.mono, origin, whole.payload, whole.charged),
             Admission::HashMismatch => self.drop_set(&origin),
             _ => {}
         }
         Verdict::Accepted
+    }
+
+    /// Takes note of what a sender says of its own numbers: it sends none below `oldest` again, and
+    /// nothing will ever bear those in `void`.
+    pub fn handle_notice(&mut self, tag: SenderTag, oldest: Option<u64>, void: &[Range<u64>]) {
+        let settled = self.peers.settled(&tag, oldest.unwrap_or(0));
+        let void = void.iter().filter(|_| self.peers.knows(&tag)).cloned().collect::<Vec<_>>();
+        for range in std::iter::once(settled).chain(void).filter(|range| !range.is_empty()) {
+            self.abandon(tag, range);
+        }
+        self.deliver_ready();
     }
 
     /// Declares lost what is due, and lets go what only waited for it.
@@ -247,12 +260,20 @@ impl Incoming {
         structured: Option<StructuredId>,
     ) -> Option<Verdict> {
         if let (Some(id), SegmentOrigin::Structured(_, base)) = (structured, origin) {
-            let baseline = match self.config.join {
-                JoinPolicy::FromNow => arrival.oldest.unwrap_or(*base).min(*base),
-                JoinPolicy::Since(_) => 0,
+            let past = match self.config.join {
+                JoinPolicy::FromNow => {
+                    let end = base + u64::from(arrival.segment.data_count);
+                    arrival.oldest.unwrap_or(*base).min(*base)..end + u64::from(arrival.segment.parity_count)
+                }
+                JoinPolicy::Since(_) => 0..0,
             };
-            if !self.peers.meet(now, id.tag, &arrival.sender, baseline) {
+            let is_new = !self.peers.knows(&id.tag);
+            if !self.peers.meet(now, id.tag, &arrival.sender, past.clone()) {
                 return Some(Verdict::Full);
+            }
+            if is_new {
+                // Some may wait for what is now known to be from before we joined.
+                self.wake(id.tag, 0..past.start);
             }
         }
         match self.peers.standing(&Key::of(&arrival.id)) {
@@ -271,7 +292,39 @@ impl Incoming {
         }
     }
 
-    fn describe(&mut self, origin: &SegmentOrigin, arrival: Arrival, structured: Option<StructuredId>) {
+    /// What an arrival follows, without what is from before we joined.
+    fn missed_past(&self, now: Now, arrival: &Arrival) -> Vec<Key> {
+        let follows = arrival.history.iter().map(|dependency| (Key::of(&dependency.id), dependency.time));
+        let missed = follows.filter(|(key, time)| match key {
+            Key::Sequence(tag, _) if *tag == self.own => false,
+            Key::Sequence(tag, _) if self.peers.knows(tag) => true,
+            _ => !time.is_some_and(|time| self.is_before_we_joined(now, arrival, time)),
+        });
+        missed.map(|(key, _)| key).collect()
+    }
+
+    /// Whether a message of Lamport time `time`, which `arrival` follows, is from before we joined. Our own wall
+    /// clock has no say in it where the sender told us its own.
+    fn is_before_we_joined(&self, now: Now, arrival: &Arrival, time: u64) -> bool {
+        /// How far apart the clocks of two senders may be for this to be believed, in milliseconds.
+        const CLOCK_SLACK: u64 = 5_000;
+        match self.config.join {
+            JoinPolicy::Since(since) => time.saturating_add(CLOCK_SLACK) < since.unix_millis(),
+            JoinPolicy::FromNow => {
+                let here = u64::try_from(now.mono.since(self.joined).as_millis()).unwrap_or(u64::MAX);
+                let sent_at = arrival.sent_at.unwrap_or(now.wall.unix_millis());
+                time.saturating_add(CLOCK_SLACK).saturating_add(here) < sent_at
+            }
+        }
+    }
+
+    fn describe(
+        &mut self,
+        origin: &SegmentOrigin,
+        arrival: Arrival,
+        past: Vec<Key>,
+        structured: Option<StructuredId>,
+    ) {
         let count = u64::from(arrival.segment.data_count) + u64::from(arrival.segment.parity_count);
         let set = self.sets.entry(origin.clone()).or_insert_with(|| Set {
             sender: arrival.sender,
@@ -279,7 +332,7 @@ impl Incoming {
             ids: Vec::new(),
             count,
             time: 0,
-            past: BTreeMap::new(),
+            past: BTreeSet::new(),
         });
         set.time = set.time.max(arrival.time);
         match (structured, origin) {
@@ -291,12 +344,7 @@ impl Incoming {
                 set.ids.push(arrival.id);
             }
         }
-        for dependency in arrival.history {
-            let key = Key::of(&dependency.id);
-            if !is_sibling(origin, count, &key) {
-                set.past.insert(key, dependency.time);
-            }
-        }
+        set.past.extend(past.into_iter().filter(|key| !is_sibling(origin, count, key)));
     }
 
     fn complete(&mut self, now: Mono, origin: SegmentOrigin, payload: Bytes, charged: usize) {
@@ -323,20 +371,7 @@ impl Incoming {
         {
             return Some(Key::Sequence(tag, open));
         }
-        let past = &waiting.set.past;
-        past.iter().find(|(key, time)| !self.is_over(key, **time)).map(|(key, _)| key.clone())
-    }
-
-    /// Whether nothing has to wait for `key` any more.
-    fn is_over(&self, key: &Key, time: Option<u64>) -> bool {
-        /// How far apart the clocks of two participants may be for "before we joined" to be believed.
-        const CLOCK_SLACK: u64 = 5_000;
-        match key {
-            Key::Sequence(tag, _) if *tag == self.own => true,
-            Key::Sequence(tag, _) if self.peers.knows(tag) => self.peers.is_over(key),
-            _ if self.peers.is_over(key) => true,
-            _ => time.is_some_and(|time| time.saturating_add(CLOCK_SLACK) < self.joined.unix_millis()),
-        }
+        waiting.set.past.iter().find(|key| !self.peers.is_over(key)).cloned()
     }
 
     fn deliver_ready(&mut self) {
@@ -348,7 +383,7 @@ impl Incoming {
                 payload,
                 id: set.last_id,
                 time: set.time,
-                past: set.past.into_keys().collect(),
+                past: set.past.into_iter().collect(),
                 segments: set.count,
             }));
         }
@@ -356,24 +391,43 @@ impl Incoming {
 
     /// Nothing waits for this set any more: it was delivered, or is lost.
     fn over(&mut self, origin: &SegmentOrigin, set: &Set) {
-        let woken = match origin {
+        match origin {
             SegmentOrigin::Structured(tag, base) => self.over_range(*tag, *base..*base + set.count),
-            SegmentOrigin::Opaque(..) => {
-                set.ids.iter().flat_map(|id| self.over_opaque(id.clone())).collect::<Vec<_>>()
-            }
-        };
+            SegmentOrigin::Opaque(..) => set.ids.iter().for_each(|id| self.over_opaque(id.clone())),
+        }
+    }
+
+    fn over_range(&mut self, tag: SenderTag, range: Range<u64>) {
+        self.peers.over(tag, range.clone());
+        self.wake(tag, range);
+    }
+
+    fn over_opaque(&mut self, id: MessageId) {
+        self.peers.over_opaque(id.clone());
+        let woken = self.waiting.unblock_one(&Key::Opaque(id));
         woken.into_iter().for_each(|waiter| self.settle(waiter));
     }
 
-    fn over_range(&mut self, tag: SenderTag, range: Range<u64>) -> Vec<u64> {
-        self.peers.over(tag, range.clone());
-        self.waiting.unblock(Key::Sequence(tag, range.start)..Key::Sequence(tag, range.end))
+    /// Settles anew those that waited for numbers in `range`.
+    fn wake(&mut self, tag: SenderTag, range: Range<u64>) {
+        let woken = self.waiting.unblock(Key::Sequence(tag, range.start)..Key::Sequence(tag, range.end));
+        woken.into_iter().for_each(|waiter| self.settle(waiter));
     }
 
-    fn over_opaque(&mut self, id: MessageId) -> Vec<u64> {
-        self.peers.over_opaque(id.clone());
-        let key = Key::Opaque(id);
-        self.waiting.unblock_one(&key)
+    /// Nothing more comes of `range`: what is half there is forgotten, and nothing waits for the rest.
+    fn abandon(&mut self, tag: SenderTag, range: Range<u64>) {
+        let from = SegmentOrigin::Structured(tag, range.start);
+        let within = |(origin, set): (&SegmentOrigin, &Set)| match origin {
+            SegmentOrigin::Structured(_, base) if base + set.count <= range.end => Some(origin.clone()),
+            _ => None,
+        };
+        let until = SegmentOrigin::Structured(tag, range.end);
+        let halves: Vec<_> = self.sets.range(from..until).filter_map(within).collect();
+        for origin in halves {
+            self.sets.remove(&origin);
+            self.reassembler.forget(&origin);
+        }
+        self.absent(tag, range).into_iter().for_each(|part| self.over_range(tag, part));
     }
 
     /// An incomplete set is given up, or was poisoned: its messages are a gap.
@@ -398,7 +452,7 @@ impl Incoming {
                 open.into_iter().flat_map(|gap| self.absent(tag, gap)).map(|part| self.missing(tag, part)),
             );
         }
-        for (key, _) in waiting.set.past.iter().filter(|(key, time)| !self.is_over(key, **time)) {
+        for key in waiting.set.past.iter().filter(|key| !self.peers.is_over(key)) {
             match key {
                 Key::Sequence(tag, sequence) => {
                     let absent = self.absent(*tag, *sequence..sequence + 1);
@@ -409,17 +463,22 @@ impl Incoming {
         }
         // What it lacks besides is on its way, or waits itself: look again later.
         let again = now + self.config.lost_after.min(Duration::from_secs(1)).max(Duration::from_millis(1));
+        let is_blocked = self.blocker(waiting).is_some();
         self.waiting.postpone(waiter, again);
         if lost.is_empty() {
+            if !is_blocked {
+                self.waiting.ready(waiter);
+                self.deliver_ready();
+            }
             return;
         }
+        self.waiting.forgive(waiter, &lost);
         self.events.push_back(IncomingEvent::Gap(lost.clone()));
         for missing in lost {
-            let woken = match missing {
+            match missing {
                 Missing::Segments { tag, sequences, .. } => self.over_range(tag, sequences),
                 Missing::Message(id) => self.over_opaque(id),
-            };
-            woken.into_iter().for_each(|waiter| self.settle(waiter));
+            }
         }
         self.deliver_ready();
     }

@@ -5,13 +5,15 @@
 //! content message, a Lamport time alone a sync, content alone an ephemeral one.
 
 use super::RangeSet;
-use crate::ids::{ChannelId, MessageId, ParticipantId, SenderTag};
-use bytes::Bytes;
+use crate::ids::{ChannelId, MessageId, ParticipantId, SenderTag, StructuredId};
+use bytes::{Bytes, BytesMut};
 use prost::Message;
 use std::ops::Range;
 
 /// The most dependencies, repair requests, vectors or ranges per vector that a message may have.
 pub(super) const MAX_ENTRIES: usize = 1_024;
+/// The longest message id or participant that is read, in bytes.
+const MAX_NAME: usize = 256;
 /// The most ranges of one vector that are written; the lowest ones.
 const MAX_RANGES_WRITTEN: usize = 128;
 
@@ -78,6 +80,8 @@ pub struct SdsMessage {
     pub acks: Vec<AckVector>,
     /// The lowest own sequence number that the sender may still send again (extension).
     pub oldest: Option<u64>,
+    /// Own sequence numbers of sends that were undone: nothing will ever bear them (extension).
+    pub void: Vec<Range<u64>>,
 }
 
 /// Why bytes are no SDS message. The sender's fault.
@@ -101,8 +105,14 @@ pub enum SdsDecodeError {
         /// Its length.
         len: usize,
     },
-    /// An acknowledgement vector whose tag is not 6 bytes, or whose ranges run backwards.
-    #[error("an acknowledgement vector is malformed")]
+    /// A message id or a participant that is longer than any honest one.
+    #[error("a name has {len} bytes, the most is {MAX_NAME}")]
+    LongName {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// An acknowledgement vector whose tag is not 6 bytes, or ranges that run backwards or off the end.
+    #[error("an acknowledgement vector or a range is malformed")]
     Vector,
 }
 
@@ -133,6 +143,17 @@ impl SdsMessage {
         .into()
     }
 
+    /// The message `encoded`, with what is true of its sender at this attempt: the numbers that it may still send
+    /// again, and those that are void. Protobuf merges it with the extension that the message has.
+    pub fn stamp(encoded: &[u8], oldest: u64, void: &[Range<u64>]) -> BytesMut {
+        let extension =
+            ExtensionProto { oldest: Some(oldest), void: void_proto(void), ..ExtensionProto::default() };
+        let mut stamped = BytesMut::with_capacity(encoded.len() + 8 + extension.encoded_len());
+        stamped.extend_from_slice(encoded);
+        prost::encoding::message::encode(EXTENSION, &extension, &mut stamped);
+        stamped
+    }
+
     /// Decodes the `Lip` dialect. Content and hints are slices of `bytes`.
     pub fn decode(bytes: Bytes) -> Result<Self, SdsDecodeError> {
         let proto = SdsProto::decode(bytes).map_err(|_| SdsDecodeError::Undecodable)?;
@@ -144,9 +165,15 @@ impl SdsMessage {
             return Err(SdsDecodeError::NoKind);
         }
         let extension = proto.extension.unwrap_or_default();
+        let entries = proto.history.iter().chain(&proto.repair).map(|entry| entry.id.len());
+        let names = entries.chain([proto.id.len(), proto.sender.len()]);
+        if let Some(len) = names.max().filter(|len| *len > MAX_NAME) {
+            return Err(SdsDecodeError::LongName { len });
+        }
         at_most("causal history", proto.history.len())?;
         at_most("repair request", proto.repair.len())?;
         at_most("acknowledgement vectors", extension.acks.len())?;
+        at_most("void ranges", extension.void.len())?;
         let mut history: Vec<_> = proto.history.into_iter().map(dependency).collect();
         if let Some(time) = proto.time {
             for (dependency, age) in history.iter_mut().zip(&extension.history_ages) {
@@ -164,6 +191,7 @@ impl SdsMessage {
             content,
             acks: extension.acks.iter().map(vector).collect::<Result<_, _>>()?,
             oldest: extension.oldest,
+            void: void(&extension.void)?,
         })
     }
 
@@ -175,10 +203,14 @@ impl SdsMessage {
             acks: self.acks.iter().map(vector_proto).collect(),
             oldest: self.oldest,
             history_ages: ages,
+            void: void_proto(&self.void),
         };
         (extension != ExtensionProto::default()).then_some(extension)
     }
 }
+
+/// The extension's field number: outside the LIP's, so that others skip it.
+const EXTENSION: u32 = 100;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct SdsProto {
@@ -220,6 +252,9 @@ pub(crate) struct ExtensionProto {
     pub(crate) oldest: Option<u64>,
     #[prost(uint64, repeated, tag = "3")]
     pub(crate) history_ages: Vec<u64>,
+    /// The first number of a range and its length, and so on.
+    #[prost(uint64, repeated, tag = "4")]
+    pub(crate) void: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -284,6 +319,20 @@ fn vector(proto: &VectorProto) -> Result<AckVector, SdsDecodeError> {
         ranges.push(start..at);
     }
     Ok(AckVector { tag, ranges })
+}
+
+fn void_proto(ranges: &[Range<u64>]) -> Vec<u64> {
+    ranges.iter().flat_map(|range| [range.start, range.end - range.start]).collect()
+}
+
+fn void(numbers: &[u64]) -> Result<Vec<Range<u64>>, SdsDecodeError> {
+    let range = |pair: &[u64]| match pair {
+        [start, len] if *len > 0 => start.checked_add(*len).map(|end| *start..end),
+        _ => None,
+    };
+    let ranges =
+        numbers.chunks(2).map(|pair| range(pair).filter(|range| range.end <= StructuredId::SEQUENCE_END));
+    ranges.collect::<Option<_>>().ok_or(SdsDecodeError::Vector)
 }
 
 fn at_most(what: &'static str, len: usize) -> Result<(), SdsDecodeError> {

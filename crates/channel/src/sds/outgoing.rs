@@ -1,7 +1,8 @@
 //! Own messages, from the first attempt until they are acknowledged or given up.
 //!
 //! The rule: a retransmission timer runs only after an attempt was confirmed to have left, at most
-//! one attempt per message is queued or under way, and an acknowledgement cancels both.
+//! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
+//! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
 use super::RangeSet;
 use crate::config::AckPolicy;
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// The most participants whose acknowledgements are told apart.
 const MAX_ACKNOWLEDGERS: usize = 4_096;
+
+/// The most messages that one acknowledgement hastens.
+const MAX_HASTENED: usize = 64;
 
 /// The messages that may have to be sent again.
 #[derive(Debug)]
@@ -62,6 +66,8 @@ struct Entry {
     /// Queued or handed to the messaging layer: no timer runs.
     under_way: bool,
     left_at: Option<Mono>,
+    /// When the last attempt ended.
+    tried_at: Mono,
     due: Option<Mono>,
     acked_by: BTreeSet<ParticipantId>,
 }
@@ -94,6 +100,7 @@ impl Outgoing {
                 attempts: 0,
                 under_way: true,
                 left_at: None,
+                tried_at: Mono::ZERO,
                 due: None,
                 acked_by: BTreeSet::new(),
             },
@@ -112,6 +119,7 @@ impl Outgoing {
     pub fn handle_attempted(&mut self, now: Mono, sequence: u64, confirmed: bool, random: f64) {
         let Some(entry) = self.entries.get_mut(&sequence) else { return };
         entry.under_way = false;
+        entry.tried_at = now;
         if confirmed {
             entry.left_at.get_or_insert(now);
         }
@@ -144,6 +152,8 @@ impl Outgoing {
         let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
         let fresh: Vec<_> =
             sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
+        let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
+        self.hasten(now, by, beyond);
         let sequences: Vec<u64> = fresh
             .into_iter()
             .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
@@ -192,6 +202,28 @@ impl Outgoing {
     /// Bytes held.
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What `by` lacks below `beyond` is sent again as if it had been tried once.
+    fn hasten(&mut self, now: Mono, by: &ParticipantId, beyond: u64) {
+        let (Some(oldest), Some(has)) = (self.oldest(), self.acked.get(by)) else { return };
+        if !self.policy.counts(by) || oldest >= beyond {
+            return;
+        }
+        let initial = self.backoff.initial();
+        let wait = self.round_trip.stretch(initial, initial);
+        let lacks = has.gaps(oldest..beyond).into_iter().flat_map(|gap| self.entries.range(gap));
+        let sooner = lacks.filter_map(|(sequence, entry)| {
+            let due = now.max(entry.tried_at + wait);
+            entry.due.filter(|planned| *planned > due).map(|planned| (*sequence, planned, due))
+        });
+        for (sequence, planned, due) in sooner.take(MAX_HASTENED).collect::<Vec<_>>() {
+            self.due.remove(&(planned, sequence));
+            self.due.insert((due, sequence));
+            if let Some(entry) = self.entries.get_mut(&sequence) {
+                entry.due = Some(due);
+            }
+        }
     }
 
     fn acknowledge(&mut self, now: Mono, by: &ParticipantId, sequence: u64) -> Option<Acknowledged> {
@@ -315,6 +347,29 @@ mod tests {
         outgoing.push(id, Bytes::from_static(b"later"), REQUEST);
         assert_eq!(outgoing.len(), 2);
         assert_eq!(outgoing.handle_ack(at(2), &"bob".into(), &[0..2]).len(), 2);
+    }
+
+    #[test]
+    fn who_has_a_later_message_gets_an_earlier_one_soon() {
+        let mut outgoing = outgoing(AckPolicy::All(["bob".into()].into()), 3);
+        let mut now = 0;
+        for _ in 0..6 {
+            for sequence in 0..2 {
+                outgoing.attempt(sequence);
+                outgoing.handle_attempted(at(now), sequence, true, 0.5);
+            }
+            now = outgoing.poll_timeout().unwrap().elapsed().as_millis() as u64;
+            while outgoing.poll_due(at(now)).is_some() {}
+        }
+        for sequence in 0..3 {
+            outgoing.attempt(sequence);
+            outgoing.handle_attempted(at(now), sequence, true, 0.5);
+        }
+        outgoing.handle_ack(at(now + 50), &"mallory".into(), &[2..3]);
+        assert_eq!(outgoing.poll_due(at(now + 100)), Some(2), "tried once");
+        assert_eq!(outgoing.poll_due(at(now + 100)), None, "the others wait for a second");
+        outgoing.handle_ack(at(now + 150), &"bob".into(), &[2..3]);
+        assert_eq!((outgoing.poll_due(at(now + 150)), outgoing.poll_due(at(now + 150))), (Some(0), Some(1)));
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl RangeSet {
         }
     }
 
+    /// Where the last range that begins below `number` ends; 0 where there is none.
+    pub fn end_below(&self, number: u64) -> u64 {
+        self.ranges.range(..number).next_back().map_or(0, |(_, end)| *end)
+    }
+
     /// How many disjoint ranges there are.
     pub fn pieces(&self) -> usize {
         self.ranges.len()
@@ -114,6 +119,8 @@ mod tests {
                 prop_assert_eq!(set.contains(number), model.contains(&number));
                 let missing = (number..).find(|candidate| !model.contains(candidate)).unwrap();
                 prop_assert_eq!(set.first_missing(number), missing);
+                let below = set.iter().filter(|range| range.start < number).last().map_or(0, |range| range.end);
+                prop_assert_eq!(set.end_below(number), below);
             }
             let gaps: Vec<u64> = set.gaps(10..70).into_iter().flatten().collect();
             prop_assert_eq!(gaps, (10..70).filter(|number| !model.contains(number)).collect::<Vec<_>>());

@@ -12,6 +12,11 @@ use sha3::{Digest, Keccak256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// What a segment is charged beside its bytes, for what is kept of it: 256 bytes. A set's first
+/// one is charged 32 bytes more for each place.
+pub const SEGMENT_COST: usize = 256;
+const PLACE_COST: usize = 32;
+
 /// Which set a segment belongs to. Two payloads that are equal are still two sets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SegmentOrigin {
@@ -92,14 +97,15 @@ impl Reassembler {
         }
     }
 
-    /// Takes one segment. `needed` says that later payloads already wait for this set, which may
-    /// then exceed the budget (one set at a time).
+    /// Takes one segment. `beside` is what the caller keeps with it, in bytes; `needed` says that later payloads
+    /// already wait for this set, which may then exceed the budget (one set at a time).
     pub fn handle_segment(
         &mut self,
         now: Mono,
         origin: &SegmentOrigin,
         sender: &ParticipantId,
         segment: Segment,
+        beside: usize,
         needed: bool,
     ) -> Admission {
         if let Some(set) = self.sets.get(origin) {
@@ -110,10 +116,14 @@ impl Reassembler {
                 return Admission::Duplicate;
             }
         }
-        if !self.has_room(origin, sender, segment.payload.len(), needed) {
+        let kept = if segment.is_parity { 0 } else { segment.payload.len() };
+        let places =
+            if self.sets.contains_key(origin) { 0 } else { PLACE_COST * segment.data_count as usize };
+        let cost = SEGMENT_COST + kept + places + beside;
+        if !self.has_room(origin, sender, cost, needed) {
             return Admission::Full;
         }
-        self.store(now, origin, sender, segment)
+        self.store(now, origin, sender, segment, cost)
     }
 
     /// Gives back what a delivered or dropped payload of `sender` was charged for.
@@ -149,16 +159,22 @@ impl Reassembler {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// Bytes held, complete payloads that were not released included.
+    /// Bytes charged, complete payloads that were not released included.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    fn has_room(&mut self, origin: &SegmentOrigin, sender: &ParticipantId, len: usize, needed: bool) -> bool {
+    fn has_room(
+        &mut self,
+        origin: &SegmentOrigin,
+        sender: &ParticipantId,
+        cost: usize,
+        needed: bool,
+    ) -> bool {
         let of_sender = self.per_sender.get(sender).copied().unwrap_or(0);
         let new_set = !self.sets.contains_key(origin);
-        let fits = self.bytes + len <= self.max_bytes
-            && of_sender + len <= self.max_bytes_per_sender
+        let fits = self.bytes + cost <= self.max_bytes
+            && of_sender + cost <= self.max_bytes_per_sender
             && (!new_set || self.sets.len() < self.max_sets);
         if fits || self.exempt.as_ref() == Some(origin) {
             return true;
@@ -176,15 +192,16 @@ impl Reassembler {
         origin: &SegmentOrigin,
         sender: &ParticipantId,
         segment: Segment,
+        cost: usize,
     ) -> Admission {
         let expires = now + self.timeout;
         let set = self.sets.entry(origin.clone()).or_insert_with(|| Set::new(sender, &segment, expires));
-        let added = set.insert(segment);
+        set.insert(segment, cost);
         self.expiries.remove(&(set.expires, origin.clone()));
         set.expires = expires;
         let whole = set.missing == 0;
-        self.bytes += added;
-        *self.per_sender.entry(sender.clone()).or_insert(0) += added;
+        self.bytes += cost;
+        *self.per_sender.entry(sender.clone()).or_insert(0) += cost;
         if !whole {
             self.expiries.insert((expires, origin.clone()));
             return Admission::Stored;
@@ -241,26 +258,23 @@ impl Set {
         }
     }
 
-    /// Keeps the piece and returns what it is charged for. Parity is noted, not kept.
-    fn insert(&mut self, segment: Segment) -> usize {
+    /// Keeps the piece, charged `cost`. Parity is noted, not kept.
+    fn insert(&mut self, segment: Segment, cost: usize) {
+        self.charged += cost;
         if segment.is_parity {
             self.parity_seen.insert(segment.index);
-            return 0;
-        }
-        let len = segment.payload.len();
-        if let Some(slot) = self.pieces.get_mut(segment.index as usize) {
+        } else if let Some(slot) = self.pieces.get_mut(segment.index as usize) {
             *slot = Some(segment.payload);
             self.missing -= 1;
-            self.charged += len;
         }
-        len
     }
 
     fn join(mut self) -> Option<Bytes> {
         let payload = match self.pieces.as_mut_slice() {
             [Some(only)] => std::mem::take(only),
             pieces => {
-                let mut whole = BytesMut::with_capacity(self.charged);
+                let len = pieces.iter().flatten().map(Bytes::len).sum();
+                let mut whole = BytesMut::with_capacity(len);
                 pieces.iter().flatten().for_each(|piece| whole.extend_from_slice(piece));
                 whole.freeze()
             }

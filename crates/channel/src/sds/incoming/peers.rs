@@ -16,6 +16,9 @@ const MAX_HOLES: usize = 4_096;
 const MAX_OPAQUE: usize = 65_536;
 /// The most senders that were only ever heard of.
 const MAX_STRANGERS: usize = 1_024;
+/// How long after a sender was first heard what it settles counts as from before: the first messages heard may be old ones,
+/// repeated for somebody else.
+const MEETING: Duration = Duration::from_secs(10);
 /// After this long in silence a sender may be forgotten to make room for another.
 const FORGET_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -47,8 +50,11 @@ pub(super) struct Peers {
 struct Peer {
     participant: ParticipantId,
     received: RangeSet,
-    /// Delivered, lost, or from before we joined.
+    /// Delivered, lost, void, or from before we joined.
     over: RangeSet,
+    /// What lies below was sent before we first heard the sender: it is missed as long as it may be sent again.
+    past_end: u64,
+    met: Mono,
     heard: Mono,
 }
 
@@ -70,25 +76,29 @@ impl Peers {
         }
     }
 
-    /// Makes a sender known; everything below `baseline` is from before we joined. `false` when
-    /// there is no room for another sender.
+    /// Makes a sender known; everything below `past.start` is from before we joined, and what lies in
+    /// `past` may be. `false` when there is no room for another sender.
     pub(super) fn meet(
         &mut self,
         now: Mono,
         tag: SenderTag,
         participant: &ParticipantId,
-        baseline: u64,
+        past: Range<u64>,
     ) -> bool {
         if let Some(peer) = self.known.get_mut(&tag) {
             peer.heard = now;
+            if now.since(peer.met) < MEETING {
+                peer.past_end = peer.past_end.max(past.end);
+            }
             return true;
         }
         if self.known.len() >= self.max && !self.forget_one(now) {
             return false;
         }
         let mut over = self.strangers.remove(&tag).unwrap_or_default();
-        over.insert(0..baseline);
-        let peer = Peer { participant: participant.clone(), received: RangeSet::new(), over, heard: now };
+        over.insert(0..past.start);
+        let (participant, received) = (participant.clone(), RangeSet::new());
+        let peer = Peer { participant, received, over, past_end: past.end, met: now, heard: now };
         self.known.insert(tag, peer);
         true
     }
@@ -134,11 +144,28 @@ impl Peers {
 
     /// Nothing waits for `range` of `tag` any more.
     pub(super) fn over(&mut self, tag: SenderTag, range: Range<u64>) {
-        if let Some(peer) = self.known.get_mut(&tag) {
-            peer.over.insert(range);
+        let over = if let Some(peer) = self.known.get_mut(&tag) {
+            &mut peer.over
         } else if self.strangers.len() < MAX_STRANGERS || self.strangers.contains_key(&tag) {
-            self.strangers.entry(tag).or_default().insert(range);
+            self.strangers.entry(tag).or_default()
+        } else {
+            return;
+        };
+        // One hole too many: the one below closes.
+        let crowded = over.pieces() >= MAX_HOLES;
+        let start = if crowded { over.end_below(range.start).min(range.start) } else { range.start };
+        over.insert(start..range.end);
+    }
+
+    /// A sender says that it sends nothing below `oldest` again: which numbers from before we first
+    /// heard it are therefore not missed any more.
+    pub(super) fn settled(&mut self, tag: &SenderTag, oldest: u64) -> Range<u64> {
+        let Some(peer) = self.known.get_mut(tag) else { return 0..0 };
+        let end = oldest.min(peer.past_end);
+        if end == peer.past_end {
+            peer.past_end = 0;
         }
+        peer.over.first_missing(0).min(end)..end
     }
 
     pub(super) fn over_opaque(&mut self, id: MessageId) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::segment::Segmenter;
+use quorate_base::Wall;
 
 const LOST_AFTER: Duration = Duration::from_secs(60);
 const OWN: SenderTag = SenderTag([0; 6]);
@@ -47,6 +48,7 @@ fn payload(sender: u8, sequence: u64, pieces: usize, past: &[(u8, u64)]) -> Vec<
             })
             .collect(),
         oldest: Some(0),
+        sent_at: Some(now(1).wall.unix_millis()),
         segment,
     };
     segments.zip(sequence..).map(arrival).collect()
@@ -182,6 +184,7 @@ fn opaque_ids_are_ordered_and_remembered_too() {
             .map(|id| Dependency { id: (*id).into(), time: None, hint: None, sender: None })
             .collect(),
         oldest: None,
+        sent_at: None,
         segment: Segmenter::new(256).cut(vec![byte; 10].into()).unwrap().next().unwrap(),
     };
     assert_eq!(feed(&mut incoming, vec![foreign("b", &["a"], 2)]), [Verdict::Accepted]);

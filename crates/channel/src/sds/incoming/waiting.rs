@@ -3,7 +3,7 @@
 //! The rule: each waits for exactly one thing at a time, so a delivery wakes only those that waited
 //! for it, and the cost does not grow with how many wait.
 
-use super::{super::Key, Set};
+use super::{super::Key, Missing, Set};
 use crate::ids::MessageId;
 use crate::segment::SegmentOrigin;
 use bytes::Bytes;
@@ -85,6 +85,22 @@ impl WaitingRoom {
             self.deadlines.remove(&(waiting.deadline, waiter));
             waiting.deadline = until;
             self.deadlines.insert((until, waiter));
+        }
+    }
+
+    /// The payload `waiter` waits no more for any of `lost`.
+    pub(super) fn forgive(&mut self, waiter: u64, lost: &[Missing]) {
+        let is_lost = |key: &Key| {
+            lost.iter().any(|missing| match (missing, key) {
+                (Missing::Segments { tag, sequences, .. }, Key::Sequence(of, number)) => {
+                    tag == of && sequences.contains(number)
+                }
+                (Missing::Message(id), Key::Opaque(other)) => id == other,
+                _ => false,
+            })
+        };
+        if let Some(waiting) = self.waiting.get_mut(&waiter) {
+            waiting.set.past.retain(|key| !is_lost(key));
         }
     }
 

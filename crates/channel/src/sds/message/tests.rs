@@ -63,9 +63,14 @@ fn message() -> impl Strategy<Value = SdsMessage> {
         });
         AckVector { tag: SenderTag(tag), ranges: ranges.collect() }
     });
-    let lists = (prop::collection::vec(dependency, 0..4), prop::collection::vec(acks, 0..4));
+    let void = (0..1_000u64, 1..1_000u64).prop_map(|(start, len)| start..start + len);
+    let lists = (
+        prop::collection::vec(dependency, 0..4),
+        prop::collection::vec(acks, 0..4),
+        prop::collection::vec(void, 0..3),
+    );
     (lists, prop::option::of(any::<u64>()), prop::collection::vec(any::<u8>(), 0..40)).prop_map(
-        |((history, acks), oldest, content)| SdsMessage {
+        |((history, acks, void), oldest, content)| SdsMessage {
             sender: "alice".into(),
             id: "id".into(),
             channel: "chan".into(),
@@ -76,6 +81,7 @@ fn message() -> impl Strategy<Value = SdsMessage> {
             content: content.into(),
             acks,
             oldest,
+            void,
         },
     )
 }
@@ -84,6 +90,14 @@ proptest! {
     #[test]
     fn the_extension_survives_the_wire(message in message()) {
         prop_assert_eq!(SdsMessage::decode(message.encode()).unwrap(), message);
+    }
+
+    #[test]
+    fn a_stamp_replaces_what_was_said_before_and_adds_to_the_rest(message in message(), oldest: u64) {
+        let first = SdsMessage { void: Vec::new(), ..message };
+        let void = vec![7..9, 3..4];
+        let stamped = SdsMessage::stamp(&first.encode(), oldest, &void).freeze();
+        prop_assert_eq!(SdsMessage::decode(stamped), Ok(SdsMessage { oldest: Some(oldest), void, ..first }));
     }
 
     #[test]
@@ -98,4 +112,24 @@ fn a_vector_that_runs_over_the_end_of_numbers_is_refused() {
     assert_eq!(vector(&proto), Err(SdsDecodeError::Vector));
     let short = VectorProto { tag: Bytes::from_static(&[1; 5]), ..proto };
     assert_eq!(vector(&short), Err(SdsDecodeError::Vector));
+}
+
+#[test]
+fn a_void_range_that_is_empty_half_or_beyond_all_numbers_is_refused() {
+    assert_eq!(void(&[3, 2, 0, 1]), Ok(vec![3..5, 0..1]));
+    for bad in [&[3, 0][..], &[3], &[u64::MAX, 1], &[0, StructuredId::SEQUENCE_END + 1]] {
+        assert_eq!(void(bad), Err(SdsDecodeError::Vector), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_name_longer_than_any_honest_one_is_refused() {
+    let proto = SdsProto { id: "i".repeat(MAX_NAME), time: Some(1), ..SdsProto::default() };
+    assert!(SdsMessage::decode(proto.encode_to_vec().into()).is_ok());
+    let entry = EntryProto { id: "e".repeat(MAX_NAME + 1), ..EntryProto::default() };
+    let long = SdsProto { history: vec![entry], ..proto.clone() };
+    let refused = Err(SdsDecodeError::LongName { len: MAX_NAME + 1 });
+    assert_eq!(SdsMessage::decode(long.encode_to_vec().into()), refused);
+    let long = SdsProto { sender: "s".repeat(MAX_NAME + 1), ..proto };
+    assert_eq!(SdsMessage::decode(long.encode_to_vec().into()), refused);
 }

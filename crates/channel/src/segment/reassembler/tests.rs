@@ -36,7 +36,7 @@ proptest! {
             if whole.is_some() {
                 break;
             }
-            match reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, false) {
+            match reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, 0, false) {
                 Admission::Complete(done) => whole = Some(done),
                 Admission::Stored | Admission::Duplicate => {}
                 other => prop_assert!(false, "{other:?}"),
@@ -56,7 +56,8 @@ fn equal_payloads_from_one_sender_are_two_sets() {
     let mut completed = 0;
     for base in [0, 3] {
         for segment in all.clone() {
-            let admission = reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), segment, false);
+            let admission =
+                reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), segment, 0, false);
             completed += usize::from(matches!(admission, Admission::Complete(_)));
         }
     }
@@ -67,7 +68,7 @@ fn equal_payloads_from_one_sender_are_two_sets() {
 fn a_segment_that_contradicts_its_siblings_is_refused_and_the_set_lives() {
     let all = segments(&[5; 300]);
     let mut reassembler = reassembler(1 << 20);
-    let mut send = |segment| reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, false);
+    let mut send = |segment| reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, 0, false);
     assert_eq!(send(all[0].clone()), Admission::Stored);
     let liar = Segment { data_count: 9, ..all[1].clone() };
     assert_eq!(send(liar), Admission::Contradicts);
@@ -80,16 +81,17 @@ fn a_whole_with_another_hash_is_no_payload() {
     let all = segments(&[5; 100]);
     let forged = Segment { payload: Bytes::from(vec![6; 100]), ..all[0].clone() };
     let mut reassembler = reassembler(1 << 20);
-    let admission = reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), forged, false);
+    let admission = reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), forged, 0, false);
     assert_eq!((admission, reassembler.bytes()), (Admission::HashMismatch, 0));
 }
 
 #[test]
 fn beyond_the_budget_only_the_set_that_others_wait_for_is_admitted() {
     let all = segments(&[5; 300]);
-    let mut reassembler = reassembler(130);
+    // Room for the first segment of a set of three.
+    let mut reassembler = reassembler(130 + SEGMENT_COST + 3 * PLACE_COST);
     let mut send = |base, index: usize, needed| {
-        reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), all[index].clone(), needed)
+        reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), all[index].clone(), 0, needed)
     };
     assert_eq!(send(10, 0, false), Admission::Stored);
     assert_eq!(send(10, 1, false), Admission::Full);
@@ -101,12 +103,28 @@ fn beyond_the_budget_only_the_set_that_others_wait_for_is_admitted() {
 }
 
 #[test]
+fn what_is_kept_beside_the_bytes_is_charged_and_given_back() {
+    let all = segments(&[5; 300]);
+    let mut reassembler = reassembler(1 << 20);
+    let mut send = |index: usize, beside| {
+        let segment = all[index].clone();
+        let admission = reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, beside, false);
+        (admission, reassembler.bytes())
+    };
+    let bytes = 128 + SEGMENT_COST + 3 * PLACE_COST + 1_000;
+    assert_eq!(send(0, 1_000), (Admission::Stored, bytes));
+    assert_eq!(send(1, 1 << 20), (Admission::Full, bytes));
+    reassembler.forget(&origin(0));
+    assert_eq!(reassembler.bytes(), 0);
+}
+
+#[test]
 fn a_set_expires_after_its_last_new_segment_and_a_duplicate_does_not_prolong_it() {
     let all = segments(&[5; 300]);
     let mut reassembler = reassembler(1 << 20);
     let at = |seconds| Mono::from_origin(seconds * SECOND);
     let mut send = |seconds, index: usize| {
-        reassembler.handle_segment(at(seconds), &origin(0), &alice(), all[index].clone(), false)
+        reassembler.handle_segment(at(seconds), &origin(0), &alice(), all[index].clone(), 0, false)
     };
     assert_eq!(send(0, 0), Admission::Stored);
     assert_eq!(send(5, 1), Admission::Stored);

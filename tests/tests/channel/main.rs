@@ -1,0 +1,23 @@
+//! Groups of real channels in virtual time: one scenario per file.
+
+mod a_closed_channel_says_nothing_more;
+mod a_dead_member_of_the_roster_is_named;
+mod a_failed_send_holds_nobody_up;
+mod a_late_joiner_starts_with_what_is_still_sent;
+mod a_partition_that_heals_loses_nothing;
+mod a_silent_receiver_acknowledges;
+mod a_wall_clock_that_jumps_freezes_nothing;
+mod a_wrong_key_reads_nothing;
+mod an_acknowledgement_of_nothing_proves_nothing;
+mod causal_order_never_inverts;
+mod delivered_means_that_the_roster_has_it;
+mod duplicates_are_delivered_once;
+mod equal_payloads_are_two_messages;
+mod every_payload_arrives_at_any_loss;
+mod every_send_has_its_outcomes_in_time;
+mod memory_stays_within_its_bounds;
+mod reordering_changes_no_order;
+mod retransmissions_stay_few;
+mod the_longest_payload_arrives;
+mod the_rate_limit_delays_and_keeps_order;
+mod what_is_not_ours_is_dropped;
