@@ -275,7 +275,8 @@ impl Outbox {
             return;
         };
         let joined = !receiver.has_spoken();
-        let restarted = receiver.handle_have(have, held, &self.manifest);
+        // What was delivered before a receiver's first word may be on its way to its disk.
+        let restarted = receiver.handle_have(have, held, &self.manifest) && !joined;
         if !have.busy {
             self.queue.want_what_lacks(now, receiver.held(), restarted);
         }
