@@ -6,6 +6,7 @@
 
 mod link;
 mod outbox;
+mod pair;
 mod pump;
 mod run;
 mod table;
@@ -88,17 +89,25 @@ impl Sessions {
             }
             match pushed {
                 Ok(()) => return Ok(()),
-                Err(Rejected::Held | Rejected::Full) => peer.ready().await?,
+                Err(Rejected::Held | Rejected::Full) => {
+                    peer.ready().await?;
+                }
                 Err(Rejected::Closed) => peer.ended().await,
             }
         }
-        Err(ConnectError::Ended { reason: "the connection keeps ending".into() }.into())
+        Err(keeps_ending())
     }
 
     /// As [`TxImp::connect`](crate::TxImp::connect): returns when a connection is past the preflights.
     pub async fn connect(&self, url: &PeerUrl) -> Result<(), SendError> {
-        let peer = self.inner().peer_or_dial(url)?;
-        Ok(peer.ready().await?)
+        for _ in 0..SEND_ATTEMPTS {
+            let peer = self.inner().peer_or_dial(url)?;
+            if peer.ready().await? {
+                return Ok(());
+            }
+            peer.ended().await;
+        }
+        Err(keeps_ending())
     }
 
     /// Takes a link that a peer dialed. Never waits: preflights and limits are a task's business.
@@ -266,6 +275,10 @@ impl Inner {
     fn wall(&self) -> Wall {
         self.clock.now().wall
     }
+}
+
+fn keeps_ending() -> SendError {
+    ConnectError::Ended { reason: "the connection keeps ending".into() }.into()
 }
 
 /// Counts a task for as long as it lives.
