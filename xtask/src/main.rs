@@ -83,6 +83,7 @@ fn help(_arguments: &[String]) -> Outcome {
 /// Fails on the first argument that the command does not know.
 fn only(arguments: &[String], known: &[&str]) -> Outcome {
     match arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
+        Some(unknown) if known.is_empty() => Err(format!("it takes no arguments, but got `{unknown}`")),
         Some(unknown) => Err(format!("unknown argument `{unknown}`; known: {}", known.join(" "))),
         None => Ok(()),
     }

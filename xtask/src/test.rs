@@ -8,25 +8,25 @@ use crate::process::Program;
 use crate::{Outcome, out};
 
 const EVERYTHING: &str = "--workspace --all-features";
+const CHOSEN: &str = "--all-features";
 
 /// Runs the tests, then the doc tests; arguments (a filter, `-p NAME`) go to the runner of the first.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
-    tests(arguments)?;
+    out::line(&counted(arguments)?.to_string());
     if arguments.is_empty() { doc_tests() } else { Ok(()) }
 }
 
-/// Unit and integration tests; returns what was counted.
-pub(crate) fn tests(arguments: &[String]) -> Outcome {
-    counted(arguments).map(|count| out::line(&count.to_string()))
-}
-
-/// As [`tests`], with the sum for a caller that wants to show it last.
+/// Unit and integration tests; returns how many ran. None at all is a failure.
 pub(crate) fn counted(arguments: &[String]) -> Outcome<Count> {
+    // Beside `--workspace` cargo would overlook the choice of a package.
+    let chooses =
+        arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    let selection = if chooses { CHOSEN } else { EVERYTHING };
     let program = if Program::cargo().args("nextest --version").succeeds() {
-        Program::cargo().args("nextest run").args(EVERYTHING)
+        Program::cargo().args("nextest run").args(selection)
     } else {
         out::skipped("cargo nextest", "not installed; `cargo test` runs the tests instead");
-        Program::cargo().args("test --lib --bins --tests --examples").args(EVERYTHING)
+        Program::cargo().args("test --tests --examples").args(selection)
     };
     let mut count = Count::default();
     let program = arguments.iter().fold(program, |program, argument| program.arg(argument));

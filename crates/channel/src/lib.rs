@@ -61,5 +61,6 @@ pub use manager::{ManagerError, ReliableChannelManager};
 #[cfg(feature = "tokio")]
 pub use messaging::{Messaging, MessagingError};
 pub use output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
-pub use sds::Missing;
+pub use rate_limit::RateLimitConfig;
+pub use sds::{Missing, SyncConfig};
 pub use stats::ChannelStats;

@@ -27,4 +27,4 @@ pub use quorate_iroh as iroh;
 pub use quorate_transport as transport;
 pub use quorate_versioning as versioning;
 pub use quorate_wire as wire;
-pub use space::{JoinError, LinkStats, Members, Space};
+pub use space::{Absence, JoinError, LinkStats, Members, Space};

@@ -53,7 +53,17 @@ pub struct Members {
     /// The members that are connected now.
     pub present: Vec<PeerUrl>,
     /// Those that cannot be reached now, and why.
-    pub absent: BTreeMap<PeerUrl, String>,
+    pub absent: BTreeMap<PeerUrl, Absence>,
+}
+
+/// Why a member is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    /// The reason, for people.
+    pub reason: String,
+    /// Whether it is tried again. It is not where another try makes no sense: the peer refused, or
+    /// another one answered.
+    pub retried: bool,
 }
 
 /// A space could not be entered: the node is in it already.

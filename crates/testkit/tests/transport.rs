@@ -1,5 +1,7 @@
 //! The in-memory transport keeps what every transport promises.
 
+#![expect(clippy::unwrap_used, reason = "clippy does not see that helpers belong to tests")]
+
 use quorate_testkit::transport as suite;
 use quorate_transport::{MemHub, MemTransport, TxImp, TxImpHnd};
 use std::{

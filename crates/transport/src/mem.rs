@@ -96,9 +96,10 @@ struct MemSink(mpsc::Sender<Item>);
 #[async_trait]
 impl FrameSink for MemSink {
     async fn send(&mut self, batch: &mut VecDeque<EncodedFrame>) -> Result<(), LinkError> {
-        while !batch.is_empty() {
+        while let Some(frame) = batch.front() {
             let room = self.0.reserve().await.map_err(LinkError::broken)?;
-            batch.pop_front().map(|frame| room.send(Ok(frame.to_bytes())));
+            room.send(Ok(frame.to_bytes()));
+            batch.pop_front();
         }
         Ok(())
     }

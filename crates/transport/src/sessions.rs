@@ -78,35 +78,35 @@ impl Sessions {
 
     /// As [`TxImp::send`](crate::TxImp::send): dials where there is no connection, waits while the peer's
     /// queue is full. Cancel safe.
-    pub async fn send(&self, url: &PeerUrl, mut frame: EncodedFrame) -> Result<(), SendError> {
+    pub async fn send(&self, url: &PeerUrl, frame: EncodedFrame) -> Result<(), SendError> {
+        let mut frame = Some(frame);
         for _ in 0..SEND_ATTEMPTS {
             let peer = self.inner().peer_or_dial(url)?;
-            let rejected = match peer.outbox.try_push(frame) {
+            let mut pushed = peer.outbox.try_push(&mut frame);
+            if pushed == Err(Rejected::Full) {
+                pushed = peer.outbox.push(&mut frame).await;
+            }
+            match pushed {
                 Ok(()) => return Ok(()),
-                Err(Rejected::Full(frame)) => match peer.outbox.push(frame).await {
-                    Ok(()) => return Ok(()),
-                    Err(rejected) => rejected,
-                },
-                Err(rejected) => rejected,
-            };
-            frame = match rejected {
-                Rejected::Held(frame) | Rejected::Full(frame) => {
+                Err(Rejected::Held | Rejected::Full) => {
                     peer.ready().await?;
-                    frame
                 }
-                Rejected::Closed(frame) => {
-                    peer.ended().await;
-                    frame
-                }
-            };
+                Err(Rejected::Closed) => peer.ended().await,
+            }
         }
-        Err(ConnectError::Ended { reason: "the connection keeps ending".into() }.into())
+        Err(keeps_ending())
     }
 
     /// As [`TxImp::connect`](crate::TxImp::connect): returns when a connection is past the preflights.
     pub async fn connect(&self, url: &PeerUrl) -> Result<(), SendError> {
-        let peer = self.inner().peer_or_dial(url)?;
-        Ok(peer.ready().await?)
+        for _ in 0..SEND_ATTEMPTS {
+            let peer = self.inner().peer_or_dial(url)?;
+            if peer.ready().await? {
+                return Ok(());
+            }
+            peer.ended().await;
+        }
+        Err(keeps_ending())
     }
 
     /// Takes a link that a peer dialed. Never waits: preflights and limits are a task's business.
@@ -274,6 +274,10 @@ impl Inner {
     fn wall(&self) -> Wall {
         self.clock.now().wall
     }
+}
+
+fn keeps_ending() -> SendError {
+    ConnectError::Ended { reason: "the connection keeps ending".into() }.into()
 }
 
 /// Counts a task for as long as it lives.

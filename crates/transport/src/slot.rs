@@ -103,7 +103,7 @@ impl Slot {
 
     /// `id` is over; `superseded`: because the peer said that another one stays.
     pub fn handle_ended(&mut self, id: ConnectionId, superseded: bool) -> SlotEnd {
-        if !self.current.as_ref().is_some_and(|current| current.id == id) {
+        if self.current() != Some(id) {
             return SlotEnd::Stale;
         }
         self.current = None;

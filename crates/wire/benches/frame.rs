@@ -1,7 +1,7 @@
 //! What a frame costs, by size of its payload: the figures must be flat.
 //!
 //! `cargo bench -p quorate-wire`. Module frames with a 32-byte space and the module `echo`. `prost` does
-//! the same beside it, and `clone` is what a reference to the input costs, which `decode` has three of.
+//! the same beside it. All of them hold one more reference to the payload than a real caller needs; `clone` is what that costs.
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};

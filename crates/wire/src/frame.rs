@@ -14,6 +14,7 @@ pub use encode::EncodedFrame;
 
 use crate::{DecodeError, ModuleId, SpaceId};
 use bytes::Bytes;
+use decode::Fields;
 use std::{borrow::Cow, fmt};
 
 /// A message between two peers.
@@ -63,37 +64,52 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// Reads a frame. The payload, the space and the module are slices of `input`: nothing is copied
-    /// and nothing allocated, and the time does not grow with the payload.
+    /// Reads a frame. The payload is a slice of `input`, and the time does not grow with it. Ids of
+    /// ordinary length are copied into the frame (see [`SpaceId`] and [`ModuleId`]); nothing is allocated for them.
     ///
     /// Protobuf's rules hold: fields in any order, the last of a repeated field wins, unknown fields
     /// are skipped, and empty input is `Other` of kind 0. Space and module are ignored where the kind
     /// has no place for them ([`Frame::Other`] keeps both).
     pub fn decode(input: Bytes) -> Result<Self, DecodeError> {
-        let raw = decode::RawFrame::decode(input)?;
-        let kind = FrameKind::from(raw.kind);
-        let space = raw.space.map(SpaceId::from);
+        let fields = Fields::find(&input)?;
+        let kind = FrameKind::from(fields.kind);
+        let space = || fields.space(&input).ok_or(DecodeError::MissingSpace { kind });
         Ok(match kind {
-            FrameKind::Preflight => Self::Preflight { data: raw.data },
-            FrameKind::Disconnect => Self::Disconnect { reason: raw.data },
-            FrameKind::Notify => {
-                let space = space.ok_or(DecodeError::MissingSpace { kind })?;
-                Self::Notify { space, data: raw.data }
-            }
             FrameKind::Module => {
-                let space = space.ok_or(DecodeError::MissingSpace { kind })?;
-                let module = raw.module.ok_or(DecodeError::MissingModule)?;
-                Self::Module { space, module, data: raw.data }
+                let space = space()?;
+                let data = fields.data(input);
+                Self::Module { space, module: fields.module.ok_or(DecodeError::MissingModule)?, data }
             }
+            FrameKind::Notify => Self::Notify { space: space()?, data: fields.data(input) },
+            FrameKind::Preflight => Self::Preflight { data: fields.data(input) },
+            FrameKind::Disconnect => Self::Disconnect { reason: fields.data(input) },
             FrameKind::Unspecified | FrameKind::Unknown(_) => {
-                Self::Other { kind: raw.kind, data: raw.data, space, module: raw.module }
+                let (space, data) = (fields.space(&input), fields.data(input));
+                Self::Other { kind: fields.kind, space, module: fields.module, data }
             }
         })
     }
 
     /// The frame as bytes to send: head, payload and tail, the payload not copied.
     pub fn encode(&self) -> EncodedFrame {
-        EncodedFrame::new(self.kind(), self.data(), self.space(), self.module())
+        EncodedFrame::new(self.kind(), self.data().clone(), self.space(), self.module())
+    }
+
+    /// As [`encode`](Self::encode), for a frame that is not needed any more: it touches no reference count.
+    pub fn into_encoded(self) -> EncodedFrame {
+        let kind = self.kind();
+        match self {
+            Self::Preflight { data } | Self::Disconnect { reason: data } => {
+                EncodedFrame::new(kind, data, None, None)
+            }
+            Self::Notify { space, data } => EncodedFrame::new(kind, data, Some(&space), None),
+            Self::Module { space, module, data } => {
+                EncodedFrame::new(kind, data, Some(&space), Some(&module))
+            }
+            Self::Other { data, space, module, .. } => {
+                EncodedFrame::new(kind, data, space.as_ref(), module.as_ref())
+            }
+        }
     }
 
     /// The kind.

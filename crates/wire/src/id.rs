@@ -1,7 +1,7 @@
 //! The ids that address a frame: which space, and which module in it.
 //!
-//! Both are cheap to clone and to look up by a borrowed key, so that finding a handler copies
-//! nothing.
+//! Both hold an id of ordinary length in themselves: copying a few bytes is cheaper than counting
+//! references to the frame, and what keeps the id does not keep the frame. Both are looked up by a borrowed key.
 
 mod module;
 mod space;

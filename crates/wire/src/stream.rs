@@ -19,7 +19,9 @@ mod tests;
 
 pub use budget::PartialBudget;
 pub use decoder::StreamDecoder;
-pub use encode::{EncodedStreamFrame, StreamEncodeError, encode_data, encode_preflight};
+pub use encode::{
+    EncodedStreamFrame, StreamEncodeError, data_head, encode_data, encode_preflight, preflight_head,
+};
 
 use crate::{PeerUrl, PeerUrlError};
 use bytes::Bytes;

@@ -7,10 +7,8 @@
 #[cfg(test)]
 mod tests;
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{borrow::Borrow, fmt, hash, net::SocketAddr, str::FromStr};
+use std::{borrow::Borrow, fmt, hash, net::SocketAddr, str::FromStr, sync::Arc};
 use url::{ParseError, Url};
 
 /// A peer's URL: `scheme://host:port`, or that and a path whose last segment is the peer's id.
@@ -29,7 +27,7 @@ use url::{ParseError, Url};
 /// ```
 #[derive(Clone)]
 pub struct PeerUrl {
-    text: ByteString,
+    text: Arc<str>,
     scheme: Scheme,
     /// Where `host:port` ends; it begins after `scheme://`.
     addr_end: u16,
@@ -42,11 +40,6 @@ impl PeerUrl {
     /// The URL as text.
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// The URL as bytes, without a copy.
-    pub fn as_bytes(&self) -> &Bytes {
-        self.text.as_bytes()
     }
 
     /// The scheme.
@@ -88,7 +81,7 @@ impl PeerUrl {
     }
 
     /// Checks `text` against the canonical form.
-    fn parse(text: ByteString) -> Result<Self, PeerUrlError> {
+    fn parse(text: Arc<str>) -> Result<Self, PeerUrlError> {
         if text.len() > Self::MAX_LEN {
             return Err(PeerUrlError::TooLong { len: text.len() });
         }
@@ -133,7 +126,6 @@ impl TryFrom<String> for PeerUrl {
 impl TryFrom<&[u8]> for PeerUrl {
     type Error = PeerUrlError;
 
-    /// Copies `bytes`, so that a URL that is kept pins no buffer.
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
         std::str::from_utf8(bytes).map_err(|_| PeerUrlError::NotUtf8)?.parse()
     }

@@ -70,7 +70,7 @@ fn what_the_codec_writes_is_what_the_text_means() {
         let optional =
             |number| read.has_field_by_number(number).then(|| read.get_field_by_number(number).unwrap());
         let space = optional(3).as_deref().and_then(Value::as_bytes).cloned();
-        assert_eq!(space.as_ref(), frame.space().map(SpaceId::as_bytes));
+        assert_eq!(space.as_deref(), frame.space().map(SpaceId::as_bytes));
         let module = optional(4).as_deref().and_then(Value::as_str).map(ModuleId::from);
         assert_eq!(module.as_ref(), frame.module());
         assert_eq!(read.unknown_fields().count(), 0);

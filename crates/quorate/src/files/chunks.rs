@@ -19,12 +19,8 @@ impl ChunkSet {
 
     /// The set that holds all of `0..len`.
     pub fn full(len: u32) -> Self {
-        let mut set = Self { len, count: len, words: vec![u64::MAX; len.div_ceil(64) as usize] };
-        if let Some(last) = set.words.last_mut()
-            && len % 64 != 0
-        {
-            *last = (1 << (len % 64)) - 1;
-        }
+        let mut set = Self::new(len);
+        set.add_missing_from(&Self::new(len));
         set
     }
 
@@ -176,7 +172,7 @@ impl ChunkSet {
             *word = with(*word, other.words.get(index).copied().unwrap_or(0));
         }
         if let Some(last) = self.words.last_mut()
-            && self.len % 64 != 0
+            && !self.len.is_multiple_of(64)
         {
             *last &= (1 << (self.len % 64)) - 1;
         }

@@ -143,6 +143,11 @@ impl Sink for Folder {
                     .map_err(|error| DiskError::of("giving a file its name", error))?;
             }
         }
+        // Whoever swapped the part for a link got the link placed: it is not what was verified.
+        if self.size_of(name)?.is_none() {
+            disk::remove(self.home.out(), name)?;
+            return Err(DiskError::InTheWay { name: part, found: "no regular file" });
+        }
         disk::sync(self.home.out())?;
         Ok(Placing::Placed)
     }
@@ -239,4 +244,93 @@ fn touched(dir: &Dir, name: &str) -> SystemTime {
     let meta = journal.and_then(|folder| folder.symlink_metadata(JOURNAL).ok()).or(own.ok());
     let modified = meta.and_then(|meta| meta.modified().ok());
     modified.map_or(SystemTime::UNIX_EPOCH, cap_std::time::SystemTime::into_std)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn id(n: u16) -> TransferId {
+        let mut bytes = [0; 16];
+        bytes[..2].copy_from_slice(&n.to_be_bytes());
+        TransferId::from_bytes(bytes)
+    }
+
+    fn folder(out: &Path) -> Folder {
+        Folder::new(Home::open(out).unwrap()).unwrap()
+    }
+
+    fn touch(path: &Path, age: u64) {
+        let time = SystemTime::now() - Duration::from_secs(age);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    #[test]
+    fn the_unfinished_transfer_untouched_for_longest_makes_way() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = folder(temp.path());
+        let parts = temp.path().join(".quorate/parts");
+        for n in 0..MAX_KEPT as u16 {
+            folder.begin(id(n)).unwrap();
+            let age = if n == 7 { 1_000 } else { 100 };
+            touch(&parts.join(id(n).to_string()).join(JOURNAL), age);
+        }
+        std::fs::create_dir(parts.join("not a transfer")).unwrap();
+        folder.begin(id(999)).unwrap();
+        assert_eq!(folder.journal(id(7), 10).unwrap(), None);
+        assert_eq!(parts.read_dir().unwrap().count(), MAX_KEPT + 1);
+        assert!(parts.join("not a transfer").exists());
+    }
+
+    #[test]
+    fn the_oldest_finished_transfer_is_forgotten_first() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = folder(temp.path());
+        let done = temp.path().join(".quorate/done");
+        for n in 0..MAX_FINISHED as u16 {
+            std::fs::write(done.join(id(n).to_string()), "record").unwrap();
+            touch(&done.join(id(n).to_string()), if n == 9 { 1_000 } else { 100 });
+        }
+        folder.set_finished(id(5_000), b"new").unwrap();
+        assert_eq!(folder.finished(id(9)).unwrap(), None);
+        assert_eq!(folder.finished(id(8)).unwrap().as_deref(), Some(&b"record"[..]));
+        assert_eq!(folder.finished(id(5_000)).unwrap().as_deref(), Some(&b"new"[..]));
+        assert_eq!(done.read_dir().unwrap().count(), MAX_FINISHED);
+    }
+
+    #[test]
+    fn a_name_is_given_once_and_nothing_is_replaced() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = folder(temp.path());
+        folder.begin(id(1)).unwrap();
+        for (file, data) in [(0, b"first"), (1, b"other")] {
+            folder.write(id(1), file, 0, data).unwrap();
+            folder.seal(id(1), file, 5).unwrap();
+        }
+        assert_eq!(folder.place(id(1), 0, "f").unwrap(), Placing::Placed);
+        assert_eq!(folder.place(id(1), 1, "f").unwrap(), Placing::Taken);
+        assert_eq!(std::fs::read(temp.path().join("f")).unwrap(), b"first");
+        assert!(folder.place(id(1), 2, "g").is_err(), "there is no third part");
+        assert!(!folder.is_taken("g").unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_part_that_became_a_link_is_not_placed() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = folder(&temp.path().join("out"));
+        std::fs::write(temp.path().join("secret"), "secret").unwrap();
+        folder.begin(id(1)).unwrap();
+        let part = temp.path().join("out/.quorate/parts").join(id(1).to_string()).join("0.part");
+        std::os::unix::fs::symlink(temp.path().join("secret"), &part).unwrap();
+        assert!(matches!(folder.place(id(1), 0, "f"), Err(DiskError::InTheWay { .. })));
+        assert!(!folder.is_taken("f").unwrap());
+        let mut buffer = [0; 6];
+        let stored = Stored::Part { transfer: id(1), file: 0 };
+        assert!(matches!(folder.read(stored, 0, &mut buffer), Err(DiskError::InTheWay { .. })));
+        assert!(matches!(folder.seal(id(1), 0, 0), Err(DiskError::InTheWay { .. })));
+        assert_eq!(std::fs::read(temp.path().join("secret")).unwrap(), b"secret");
+    }
 }

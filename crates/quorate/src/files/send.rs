@@ -200,6 +200,23 @@ impl Outbox {
         }
     }
 
+    /// A receiver is there, as the application knows: it is made an offer, and waited for until it
+    /// answers or [is gone](Self::handle_gone).
+    pub fn handle_present(&mut self, now: Now, receiver: &PeerName) {
+        match known(&mut self.receivers, &self.config, receiver, &self.manifest) {
+            Some(receiver) if receiver.is_settled() => {}
+            Some(_) => self.offer_soon(now.mono),
+            None => self.stats.ignored += 1,
+        }
+    }
+
+    /// A receiver is not there any more, and may come back: it is waited for only if it has answered.
+    pub fn handle_gone(&mut self, receiver: &PeerName) {
+        if self.receivers.get(receiver).is_some_and(Receiver::is_silent) {
+            self.handle_left(receiver);
+        }
+    }
+
     /// A participant left for good: nothing is sent for it any more, and it is no longer listed.
     pub fn handle_left(&mut self, receiver: &PeerName) {
         if self.receivers.remove(receiver).is_some() {
@@ -233,14 +250,14 @@ impl Outbox {
         self.offer_at.into_iter().chain(self.queue.poll_timeout()).min()
     }
 
-    /// Whether every receiver that answered has completed or refused, and as many answered as the
+    /// Whether every receiver that is known has completed or refused, and as many are known as the
     /// config expects. Until then the offer is repeated.
     pub fn is_settled(&self) -> bool {
         self.receivers.len() >= self.config.expected.max(1)
-            && !self.receivers.values().any(Receiver::is_active)
+            && self.receivers.values().all(Receiver::is_settled)
     }
 
-    /// The receivers that answered, with how far each is.
+    /// The receivers that answered or are known to be there, with how far each is.
     pub fn receivers(&self) -> impl Iterator<Item = ReceiverStatus<'_>> {
         self.receivers.iter().map(|(name, receiver)| receiver.status(name))
     }
@@ -274,8 +291,9 @@ impl Outbox {
             self.stats.ignored += 1;
             return;
         };
-        let joined = !receiver.has_spoken();
-        let restarted = receiver.handle_have(have, held, &self.manifest);
+        let joined = receiver.is_silent();
+        // What was delivered before a receiver's first word may be on its way to its disk.
+        let restarted = receiver.handle_have(have, held, &self.manifest) && !joined;
         if !have.busy {
             self.queue.want_what_lacks(now, receiver.held(), restarted);
         }
@@ -301,7 +319,7 @@ impl Outbox {
             self.stats.ignored += 1;
             return;
         };
-        let joined = !receiver.has_spoken();
+        let joined = receiver.is_silent();
         let fresh = receiver.handle_complete(&self.manifest);
         if joined {
             self.event(OutboxEvent::Joined { receiver: from.clone() });
@@ -326,8 +344,14 @@ impl Outbox {
     /// A receiver spoke: drops chunks that nobody lacks any more, and postpones the offer.
     fn heard(&mut self, now: Mono) {
         self.queue.keep_wanted(self.receivers.values());
-        self.attempt = 0;
-        self.offer_at = (!self.is_settled()).then(|| now + self.config.quiet);
+        let again = now + self.config.quiet;
+        if self.receivers.values().any(Receiver::is_silent) {
+            // Those who chat do not keep the offer from who has not had it.
+            self.offer_at = Some(self.offer_at.map_or(again, |at| at.min(again)));
+        } else {
+            self.attempt = 0;
+            self.offer_at = (!self.is_settled()).then_some(again);
+        }
     }
 
     fn offer(&mut self, now: Mono) {

@@ -3,8 +3,8 @@
 //! The rule: an address that the application named is dialed for as long as the space is open; one
 //! that other members named is given up after some failures, and there is a bound on both.
 
-use super::Members;
 use super::notice::{MAX_NAMED, Notice};
+use super::{Absence, Members};
 use quorate_base::{Backoff, Mono};
 use quorate_wire::PeerUrl;
 use std::collections::{BTreeMap, VecDeque};
@@ -174,7 +174,9 @@ impl Membership {
     pub(super) fn members(&self) -> Members {
         let present = self.peers.iter().filter(|(_, peer)| peer.member).map(|(url, _)| url.clone());
         let trouble = |(url, peer): (&PeerUrl, &Peer)| {
-            peer.trouble.clone().filter(|_| !peer.connected).map(|trouble| (url.clone(), trouble))
+            let reason = peer.trouble.clone().filter(|_| !peer.connected)?;
+            let retried = peer.dialing || peer.dial_at.is_some();
+            Some((url.clone(), Absence { reason, retried }))
         };
         Members { present: present.collect(), absent: self.peers.iter().filter_map(trouble).collect() }
     }
@@ -243,7 +245,8 @@ mod tests {
         }
         assert_eq!(dials[&url(4)], MAX_FAILURES);
         assert!(dials[&url(2)] > 50);
-        assert_eq!(membership.members().absent[&url(2)], "nobody there");
+        let absence = &membership.members().absent[&url(2)];
+        assert_eq!((absence.reason.as_str(), absence.retried), ("nobody there", true));
     }
 
     #[test]
@@ -253,7 +256,7 @@ mod tests {
         steps(&mut membership);
         membership.handle_dialed(at(0), &url(2), Err(("the peer refused: too old".into(), false)), 0.5);
         assert_eq!(membership.poll_timeout(), None);
-        assert_eq!(membership.members().absent.len(), 1);
+        assert!(!membership.members().absent[&url(2)].retried);
     }
 
     #[test]

@@ -10,15 +10,21 @@ use quorate_base::{Now, TokioClock};
 use quorate_channel::{Channel, ChannelEvent, ChannelEvents, RequestId, SendOptions, SendRefused};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How files are sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SendConfig {
     /// The transfer's window and timers.
     pub outbox: OutboxConfig,
     /// Who has to have the files; empty for "everybody who answers, and at least one".
     pub receivers: BTreeSet<PeerName>,
+    /// The receivers that are there, and every change of it, where the application knows: each is
+    /// waited for until it answers or is gone. Who has answered is waited for until it has all.
+    pub present: Option<watch::Receiver<BTreeSet<PeerName>>>,
+    /// How long to stay when all is done, for receivers that come just then. Default 0.
+    pub settle: Duration,
     /// How long nothing may move before the transfer is given up. Default 60 s.
     pub patience: Duration,
 }
@@ -28,6 +34,8 @@ impl Default for SendConfig {
         Self {
             outbox: OutboxConfig::default(),
             receivers: BTreeSet::new(),
+            present: None,
+            settle: Duration::ZERO,
             patience: Duration::from_secs(60),
         }
     }
@@ -44,7 +52,7 @@ pub struct SendReport {
     pub total: u64,
     /// What the sender counted.
     pub stats: OutboxStats,
-    /// How long it took.
+    /// How long it took until the last of what moved.
     pub elapsed: Duration,
 }
 
@@ -95,24 +103,38 @@ pub async fn send_files(
     config: SendConfig,
     mut tell: impl FnMut(&OutboxEvent),
 ) -> Result<SendReport, SendFilesError> {
+    let mut present = config.present.clone();
     let mut sender = Sender::new(channel, source, config);
+    sender.handle_present(present.as_mut());
     loop {
         sender.drain(&mut tell).await?;
-        if sender.is_done() {
+        let give_up = sender.end_at();
+        if sender.is_done() && give_up <= Instant::now() {
             return Ok(sender.report());
         }
-        let give_up = sender.moved_at + sender.config.patience;
         tokio::select! {
             event = events.next() => match event {
                 Some(event) => sender.handle_event(event),
                 None => return Err(SendRefused::Closed.into()),
             },
+            known = changed(present.as_mut()) => match known {
+                true => sender.handle_present(present.as_mut()),
+                false => present = None,
+            },
             () = tokio::time::sleep_until(sender.next_timeout()) => sender.handle_timeout(),
-            () = tokio::time::sleep_until(give_up) => {
+            () = tokio::time::sleep_until(give_up) => if !sender.is_done() {
                 let patience = sender.config.patience;
                 return Err(SendFilesError::NoProgress { report: Box::new(sender.report()), patience });
             }
         }
+    }
+}
+
+/// Waits for another list of who is there; `false` when none will come.
+async fn changed(present: Option<&mut watch::Receiver<BTreeSet<PeerName>>>) -> bool {
+    match present {
+        Some(present) => present.changed().await.is_ok(),
+        None => std::future::pending().await,
     }
 }
 
@@ -124,8 +146,13 @@ struct Sender<'a> {
     /// In the hands of a blocking task while a chunk is read.
     source: Option<Source>,
     tokens: BTreeMap<RequestId, SendToken>,
+    present: BTreeSet<PeerName>,
     started: Instant,
+    /// When a receiver came nearer to having all. A delivery is none: with several receivers it says
+    /// that one of them has the chunk, and not which.
     moved_at: Instant,
+    /// When it last changed who is there.
+    met_at: Instant,
 }
 
 impl<'a> Sender<'a> {
@@ -140,8 +167,10 @@ impl<'a> Sender<'a> {
             outbox,
             source: Some(source),
             tokens: BTreeMap::new(),
+            present: BTreeSet::new(),
             started,
             moved_at: started,
+            met_at: started,
         }
     }
 
@@ -190,7 +219,6 @@ impl<'a> Sender<'a> {
         match event {
             ChannelEvent::Delivered { request } => {
                 if let Some(token) = self.tokens.remove(&request) {
-                    self.moved_at = Instant::now();
                     self.outbox.handle_delivered(now, token);
                 }
             }
@@ -213,6 +241,19 @@ impl<'a> Sender<'a> {
         }
     }
 
+    fn handle_present(&mut self, present: Option<&mut watch::Receiver<BTreeSet<PeerName>>>) {
+        let Some(present) = present.map(|present| present.borrow_and_update().clone()) else { return };
+        let now = self.clock.now();
+        for came in present.difference(&self.present) {
+            self.met_at = Instant::now();
+            self.outbox.handle_present(now, came);
+        }
+        for gone in self.present.difference(&present) {
+            self.outbox.handle_gone(gone);
+        }
+        self.present = present;
+    }
+
     fn handle_timeout(&mut self) {
         self.outbox.handle_timeout(self.clock.now());
     }
@@ -225,15 +266,29 @@ impl<'a> Sender<'a> {
     fn is_done(&self) -> bool {
         let settled = |name: &PeerName| {
             let known = self.outbox.receivers().find(|receiver| receiver.name == name);
-            known.is_some_and(|receiver| !matches!(receiver.state, ReceiverState::Receiving))
+            let open =
+                |state: &ReceiverState| matches!(state, ReceiverState::Silent | ReceiverState::Receiving);
+            known.is_some_and(|receiver| !open(receiver.state))
         };
         self.outbox.is_settled() && self.config.receivers.iter().all(settled)
     }
 
+    /// When to stop: when all is done and nobody came since, or when nothing moves any more.
+    fn end_at(&self) -> Instant {
+        if self.is_done() {
+            self.moved_at.max(self.met_at) + self.config.settle
+        } else {
+            self.moved_at + self.config.patience
+        }
+    }
+
     fn report(&self) -> SendReport {
+        let silent = self.outbox.receivers().filter(|receiver| *receiver.state == ReceiverState::Silent);
+        let mut silent: BTreeSet<PeerName> = silent.map(|receiver| receiver.name.clone()).collect();
         let receivers: Vec<_> = self
             .outbox
             .receivers()
+            .filter(|receiver| *receiver.state != ReceiverState::Silent)
             .map(|receiver| ReceiverReport {
                 name: receiver.name.clone(),
                 state: receiver.state.clone(),
@@ -241,11 +296,12 @@ impl<'a> Sender<'a> {
             })
             .collect();
         let answered = |name: &&PeerName| receivers.iter().any(|receiver| receiver.name == **name);
+        silent.extend(self.config.receivers.iter().filter(|name| !answered(name)).cloned());
         SendReport {
-            silent: self.config.receivers.iter().filter(|name| !answered(name)).cloned().collect(),
+            silent,
             total: self.outbox.manifest().total_bytes(),
             stats: self.outbox.stats(),
-            elapsed: self.started.elapsed(),
+            elapsed: if self.is_done() { self.moved_at - self.started } else { self.started.elapsed() },
             receivers,
         }
     }

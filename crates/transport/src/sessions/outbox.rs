@@ -42,15 +42,15 @@ enum State {
     Closed,
 }
 
-/// Why a frame was not accepted; it comes back.
-#[derive(Debug)]
+/// Why a frame was not accepted; it stays where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rejected {
     /// There is no room now.
-    Full(EncodedFrame),
+    Full,
     /// There is no ready connection now.
-    Held(EncodedFrame),
+    Held,
     /// This queue accepts nothing any more.
-    Closed(EncodedFrame),
+    Closed,
 }
 
 impl Outbox {
@@ -65,33 +65,37 @@ impl Outbox {
         }
     }
 
-    /// Accepts a frame if there is room now.
-    pub(super) fn try_push(&self, frame: EncodedFrame) -> Result<(), Rejected> {
-        match self.room.try_acquire_many(self.cost(&frame)) {
+    /// Takes the frame if there is room now.
+    pub(super) fn try_push(&self, frame: &mut Option<EncodedFrame>) -> Result<(), Rejected> {
+        match self.room.try_acquire_many(self.room_for(frame)) {
             Ok(permit) => self.accept(frame).map(|()| permit.forget()),
-            Err(TryAcquireError::NoPermits) => Err(Rejected::Full(frame)),
-            Err(TryAcquireError::Closed) => Err(Rejected::Closed(frame)),
+            Err(TryAcquireError::NoPermits) => Err(Rejected::Full),
+            Err(TryAcquireError::Closed) => Err(Rejected::Closed),
         }
     }
 
-    /// Accepts a frame when there is room. Cancel safe.
-    pub(super) async fn push(&self, frame: EncodedFrame) -> Result<(), Rejected> {
-        match self.room.acquire_many(self.cost(&frame)).await {
+    /// Takes the frame when there is room. Cancel safe.
+    pub(super) async fn push(&self, frame: &mut Option<EncodedFrame>) -> Result<(), Rejected> {
+        match self.room.acquire_many(self.room_for(frame)).await {
             Ok(permit) => self.accept(frame).map(|()| permit.forget()),
-            Err(_) => Err(Rejected::Closed(frame)),
+            Err(_) => Err(Rejected::Closed),
         }
     }
 
-    fn accept(&self, frame: EncodedFrame) -> Result<(), Rejected> {
+    fn accept(&self, frame: &mut Option<EncodedFrame>) -> Result<(), Rejected> {
         let mut queue = locked(&self.queue);
         match queue.state {
-            State::Open => queue.frames.push_back(frame),
-            State::Held => return Err(Rejected::Held(frame)),
-            State::Draining | State::Closed => return Err(Rejected::Closed(frame)),
+            State::Open => queue.frames.extend(frame.take()),
+            State::Held => return Err(Rejected::Held),
+            State::Draining | State::Closed => return Err(Rejected::Closed),
         }
         drop(queue);
         self.filled.notify_one();
         Ok(())
+    }
+
+    fn room_for(&self, frame: &Option<EncodedFrame>) -> u32 {
+        frame.as_ref().map_or(0, |frame| self.cost(frame))
     }
 
     /// Waits for frames and moves some of them into the empty `batch`. `false`: drained to the end.
@@ -187,8 +191,12 @@ mod tests {
     use bytes::Bytes;
     use quorate_wire::{Frame, SpaceId};
 
-    fn frame(len: usize) -> EncodedFrame {
+    fn encoded(len: usize) -> EncodedFrame {
         Frame::Notify { space: SpaceId::from_static(b"s"), data: Bytes::from(vec![len as u8; len]) }.encode()
+    }
+
+    fn frame(len: usize) -> Option<EncodedFrame> {
+        Some(encoded(len))
     }
 
     fn open(budget: usize) -> Outbox {
@@ -204,32 +212,36 @@ mod tests {
     #[test]
     fn a_frame_above_the_budget_passes_alone() {
         let outbox = open(1_024);
-        outbox.try_push(frame(5_000)).unwrap();
-        assert!(matches!(outbox.try_push(frame(0)), Err(Rejected::Full(_))));
+        outbox.try_push(&mut frame(5_000)).unwrap();
+        assert!(matches!(outbox.try_push(&mut frame(0)), Err(Rejected::Full)));
         let mut batch = VecDeque::new();
         assert_eq!(at_once(outbox.take(&mut batch)), Some(true));
-        assert!(matches!(outbox.try_push(frame(0)), Err(Rejected::Full(_))), "taken is not written");
+        assert!(matches!(outbox.try_push(&mut frame(0)), Err(Rejected::Full)), "taken is not written");
         outbox.written(batch.iter().map(|frame| outbox.cost(frame) as usize).sum());
-        outbox.try_push(frame(1)).unwrap();
-        assert!(matches!(outbox.try_push(frame(5_000)), Err(Rejected::Full(_))), "it waits for all the room");
+        outbox.try_push(&mut frame(1)).unwrap();
+        assert!(
+            matches!(outbox.try_push(&mut frame(5_000)), Err(Rejected::Full)),
+            "it waits for all the room"
+        );
     }
 
     #[test]
     fn frames_without_bytes_cannot_fill_the_memory() {
         let outbox = open(64 << 10);
-        let accepted = (0..100_000).take_while(|_| outbox.try_push(frame(0)).is_ok()).count();
+        let accepted = (0..100_000).take_while(|_| outbox.try_push(&mut frame(0)).is_ok()).count();
         assert!((1..=(64 << 10) / FRAME_COST).contains(&accepted), "{accepted}");
     }
 
     #[test]
     fn who_waits_for_room_is_not_overtaken() {
         let outbox = open(1_024);
-        outbox.try_push(frame(700)).unwrap();
-        let mut large = Box::pin(outbox.push(frame(1_000)));
+        outbox.try_push(&mut frame(700)).unwrap();
+        let mut large_frame = frame(1_000);
+        let mut large = Box::pin(outbox.push(&mut large_frame));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(large.as_mut().poll(&mut context).is_pending());
-        assert!(matches!(outbox.try_push(frame(0)), Err(Rejected::Full(_))));
-        outbox.written(outbox.cost(&frame(700)) as usize);
+        assert!(matches!(outbox.try_push(&mut frame(0)), Err(Rejected::Full)));
+        outbox.written(outbox.cost(&encoded(700)) as usize);
         assert!(large.as_mut().poll(&mut context).is_ready());
     }
 
@@ -237,16 +249,16 @@ mod tests {
     fn what_was_not_written_comes_out_first_again() {
         let outbox = open(8_192);
         for len in [1, 2, 3, 4] {
-            outbox.try_push(frame(len)).unwrap();
+            outbox.try_push(&mut frame(len)).unwrap();
         }
         let mut batch = VecDeque::new();
         assert_eq!(at_once(outbox.take(&mut batch)), Some(true));
         batch.pop_front();
         outbox.hold();
-        assert!(matches!(outbox.try_push(frame(9)), Err(Rejected::Held(_))));
+        assert!(matches!(outbox.try_push(&mut frame(9)), Err(Rejected::Held)));
         outbox.give_back(batch);
         outbox.open();
-        outbox.try_push(frame(5)).unwrap();
+        outbox.try_push(&mut frame(5)).unwrap();
         let mut batch = VecDeque::new();
         assert_eq!(at_once(outbox.take(&mut batch)), Some(true));
         assert_eq!(payloads(&batch), [2, 3, 4, 5]);
@@ -256,7 +268,7 @@ mod tests {
     fn a_large_queue_is_taken_in_batches() {
         let outbox = open(8 << 20);
         for _ in 0..10 {
-            outbox.try_push(frame(100 << 10)).unwrap();
+            outbox.try_push(&mut frame(100 << 10)).unwrap();
         }
         let mut batch = VecDeque::new();
         assert_eq!(at_once(outbox.take(&mut batch)), Some(true));
@@ -266,14 +278,15 @@ mod tests {
     #[test]
     fn draining_writes_what_is_there_and_sends_waiters_away() {
         let outbox = open(2_048);
-        outbox.try_push(frame(1_500)).unwrap();
-        let mut waiting = Box::pin(outbox.push(frame(1_500)));
+        outbox.try_push(&mut frame(1_500)).unwrap();
+        let mut second = frame(1_500);
+        let mut waiting = Box::pin(outbox.push(&mut second));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         outbox.drain();
         outbox.open();
-        assert!(matches!(at_once(waiting), Some(Err(Rejected::Closed(_)))));
-        assert!(matches!(outbox.try_push(frame(1)), Err(Rejected::Closed(_))), "draining is for good");
+        assert!(matches!(at_once(waiting), Some(Err(Rejected::Closed))));
+        assert!(matches!(outbox.try_push(&mut frame(1)), Err(Rejected::Closed)), "draining is for good");
         let mut batch = VecDeque::new();
         assert_eq!(at_once(outbox.take(&mut batch)), Some(true));
         let mut rest = VecDeque::new();

@@ -45,6 +45,8 @@ pub(super) struct Peer {
 pub(super) enum Phase {
     Connecting,
     Ready,
+    /// It was ready, and is on its way out.
+    Ending,
     Ended(ConnectError),
 }
 
@@ -99,7 +101,7 @@ impl Entry {
     /// Takes nothing new; whoever comes now begins anew when this is over.
     pub(super) fn retire(&mut self) {
         self.closing = true;
-        self.peer.outbox.drain();
+        self.peer.ending();
     }
 
     /// The current connection gives way to another: what is queued waits for that one.
@@ -145,11 +147,11 @@ impl Holder {
 }
 
 impl Peer {
-    /// Waits until the connection is past the preflights, or has failed.
-    pub(super) async fn ready(&self) -> Result<(), ConnectError> {
+    /// Waits until the connection is past the preflights, or has failed. `false`: it is ending already.
+    pub(super) async fn ready(&self) -> Result<bool, ConnectError> {
         match self.wait(|phase| *phase != Phase::Connecting).await {
-            Phase::Ready | Phase::Connecting => Ok(()),
             Phase::Ended(error) => Err(error),
+            phase => Ok(phase == Phase::Ready),
         }
     }
 
@@ -175,6 +177,18 @@ impl Peer {
     pub(super) fn connecting(&self) {
         self.phase.send_replace(Phase::Connecting);
         self.outbox.hold();
+    }
+
+    /// Takes nothing new, and writes what is there.
+    fn ending(&self) {
+        self.outbox.drain();
+        self.phase.send_if_modified(|phase| {
+            let was_ready = *phase == Phase::Ready;
+            if was_ready {
+                *phase = Phase::Ending;
+            }
+            was_ready
+        });
     }
 
     /// The end; returns how many frames were never written.

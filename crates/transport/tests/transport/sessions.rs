@@ -359,6 +359,31 @@ async fn a_connection_that_ends_wakes_those_who_wait_for_room_and_they_dial_anew
     assert!(stage.node.transport.totals().dropped_unsent > 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_its_way_out_is_never_taken_for_a_ready_one() {
+    let stage = Stage::new();
+    let mut old = stage.incoming("far", 1);
+    old.send(preflight(b"far"));
+    assert_eq!(old.frame().await, preflight(b"node"));
+    settle().await;
+    stage.send("far", b"fills the link").await.unwrap();
+    settle().await;
+    old.send(preflight(b"again"));
+    stage.node.log.wait_until(|lines| lines.iter().any(|line| line.starts_with("top: disconnect far"))).await;
+    // The link is full, so the last words of the old connection wait.
+    let script = async {
+        let mut far = stage.dial().await.link();
+        far.welcome().await;
+        assert_eq!(far.frame().await, notify(b"new"));
+        far
+    };
+    let connect_and_send = async {
+        stage.connect("far").await.unwrap();
+        assert_eq!(stage.try_send("far", "new"), Ok(SendOutcome::HandedOff));
+    };
+    let (_far, ()) = join!(script, connect_and_send);
+}
+
 #[tokio::test]
 async fn a_transport_keyed_by_urls_must_be_allowed_to() {
     let hub = MemHub::default();

@@ -1,11 +1,11 @@
 //! The reading half of the hand-written protobuf codec.
 //!
 //! The rule: it accepts exactly what `prost` accepts, and yields the same, whatever the bytes
-//! (`tests.rs` holds the two together). Nothing is copied: fields are noted as ranges of the input
-//! and cut out at the end.
+//! (`tests.rs` holds the two together). The payload is not copied: fields are noted as ranges of the
+//! input and cut out at the end.
 #![deny(clippy::indexing_slicing)]
 
-use crate::{DecodeError, ModuleId};
+use crate::{DecodeError, ModuleId, SpaceId};
 use bytes::{Buf, Bytes};
 use std::ops::Range;
 
@@ -25,54 +25,55 @@ const GROUP_END: u8 = 4;
 /// Wire type of four fixed bytes.
 const FIXED32: u8 = 5;
 
-/// The four fields as they stand in the message, before the kind's demands.
+/// Where the four fields lie, before the kind's demands; the module is read at once, with its UTF-8 check.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct RawFrame {
+pub(super) struct Fields {
     pub(super) kind: i32,
-    pub(super) data: Bytes,
-    pub(super) space: Option<Bytes>,
+    pub(super) data: Range<usize>,
+    pub(super) space: Option<Range<usize>>,
     pub(super) module: Option<ModuleId>,
 }
 
-impl RawFrame {
-    /// Reads the fields of `input`.
-    pub(super) fn decode(mut input: Bytes) -> Result<Self, DecodeError> {
-        let mut kind = 0;
-        let mut data = 0..0;
-        let mut space = None;
-        let mut module: Option<Range<usize>> = None;
-
-        let mut reader = Reader::new(&input);
+impl Fields {
+    /// Finds the fields of `input`.
+    #[inline]
+    pub(super) fn find(input: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = Self::default();
+        let mut reader = Reader::new(input);
         while !reader.is_empty() {
             let (field, wire_type) = reader.key()?;
             match (field, wire_type) {
                 // Protobuf cuts an enum to 32 bits.
-                (1, VARINT) => kind = reader.varint()? as i32,
-                (2, LEN) => data = reader.bytes()?,
-                (3, LEN) => space = Some(reader.bytes()?),
+                (1, VARINT) => fields.kind = reader.varint()? as i32,
+                (2, LEN) => fields.data = reader.bytes()?,
+                (3, LEN) => fields.space = Some(reader.bytes()?),
                 (4, LEN) => {
-                    let earlier = module.replace(reader.bytes()?);
-                    // Text that is overwritten must have been text all the same.
-                    if let Some(earlier) = earlier {
-                        std::str::from_utf8(reader.at(earlier)).map_err(|_| DecodeError::ModuleNotUtf8)?;
-                    }
+                    let range = reader.bytes()?;
+                    let text = input.get(range).unwrap_or_default();
+                    // A module that another replaces must have been text all the same.
+                    fields.module = Some(ModuleId::try_from(text).map_err(|_| DecodeError::ModuleNotUtf8)?);
                 }
                 (1..=4, _) => return Err(DecodeError::WireType { field, wire_type }),
                 _ => reader.skip(field, wire_type, MAX_DEPTH)?,
             }
         }
+        Ok(fields)
+    }
 
-        let space = space.map(|range| input.slice(range));
-        let module = match module {
-            Some(range) => {
-                Some(ModuleId::try_from(input.slice(range)).map_err(|_| DecodeError::ModuleNotUtf8)?)
-            }
-            None => None,
-        };
-        // The payload takes over the input's own handle: one reference count less to touch.
-        input.truncate(data.end);
-        input.advance(data.start);
-        Ok(Self { kind, data: input, space, module })
+    /// The space, cut out of `input`.
+    #[inline]
+    pub(super) fn space(&self, input: &Bytes) -> Option<SpaceId> {
+        let range = self.space.clone()?;
+        let short = SpaceId::short(input.get(range.clone())?);
+        Some(short.unwrap_or_else(|| input.slice(range).into()))
+    }
+
+    /// The payload, which takes over the input's own handle: no reference count is touched.
+    #[inline]
+    pub(super) fn data(&self, mut input: Bytes) -> Bytes {
+        input.truncate(self.data.end);
+        input.advance(self.data.start);
+        input
     }
 }
 
@@ -91,13 +92,8 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// The bytes of a range that [`Reader::bytes`] returned.
-    fn at(&self, range: Range<usize>) -> &'a [u8] {
-        self.input.get(range).unwrap_or_default()
-    }
-
     /// A field's number and wire type.
-    #[inline]
+    #[inline(always)]
     fn key(&mut self) -> Result<(u32, u8), DecodeError> {
         let key = self.varint()?;
         let wire_type = (key & 7) as u8;
@@ -108,7 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An integer of up to 64 bits, seven in each byte, the lowest first.
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64, DecodeError> {
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x80 => {
@@ -137,7 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and that many bytes, as a range of the input.
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self) -> Result<Range<usize>, DecodeError> {
         let len = self.varint()?;
         let start = self.input.len() - self.rest.len();
@@ -145,7 +141,7 @@ impl<'a> Reader<'a> {
         Ok(start..self.input.len() - self.rest.len())
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, len: u64) -> Result<(), DecodeError> {
         let len = usize::try_from(len).map_err(|_| DecodeError::Truncated)?;
         self.rest = self.rest.get(len..).ok_or(DecodeError::Truncated)?;

@@ -36,26 +36,26 @@ enum Meta {
 impl EncodedFrame {
     pub(super) fn new(
         kind: FrameKind,
-        data: &Bytes,
+        payload: Bytes,
         space: Option<&SpaceId>,
         module: Option<&ModuleId>,
     ) -> Self {
         let space = space.map(SpaceId::as_bytes);
-        let module = module.map(ModuleId::as_bytes);
+        let module = module.map(|module| module.as_str().as_bytes());
         // A key and a length of at most ten bytes for either id.
         let tail_max = space.map_or(0, |id| id.len() + 11) + module.map_or(0, |id| id.len() + 11);
         let (meta, head_len) = if MAX_HEAD + tail_max <= INLINE {
             let mut bytes = [0; INLINE];
             let mut rest = &mut bytes[..];
-            let head_len = put(&mut rest, kind, data.len(), space, module);
+            let head_len = put(&mut rest, kind, payload.len(), space, module);
             let len = (INLINE - rest.len()) as u8;
             (Meta::Inline { bytes, len }, head_len)
         } else {
             let mut bytes = BytesMut::with_capacity(MAX_HEAD + tail_max);
-            let head_len = put(&mut bytes, kind, data.len(), space, module);
+            let head_len = put(&mut bytes, kind, payload.len(), space, module);
             (Meta::Heap(bytes.freeze()), head_len)
         };
-        Self { meta, head_len, payload: data.clone(), position: 0 }
+        Self { meta, head_len, payload, position: 0 }
     }
 
     /// How many bytes are left to read; at first the size of the frame.
@@ -66,6 +66,16 @@ impl EncodedFrame {
     /// Whether nothing is left to read. (An `Other` of kind 0 without anything is an empty frame.)
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What stands before the payload, whatever has been read: the kind and the payload's length.
+    pub fn head(&self) -> &[u8] {
+        self.meta.as_slice().split_at(self.head_len).0
+    }
+
+    /// What stands after the payload, whatever has been read: the space and the module.
+    pub fn tail(&self) -> &[u8] {
+        self.meta.as_slice().split_at(self.head_len).1
     }
 
     /// The payload, whatever has been read.
@@ -82,9 +92,8 @@ impl EncodedFrame {
 
     /// What is left to read of head, payload and tail.
     fn pieces(&self) -> [&[u8]; 3] {
-        let (head, tail) = self.meta.as_slice().split_at(self.head_len);
         let mut skip = self.position;
-        [head, &self.payload[..], tail].map(|piece| {
+        [self.head(), &self.payload[..], self.tail()].map(|piece| {
             let skipped = skip.min(piece.len());
             skip -= skipped;
             &piece[skipped..]
@@ -140,8 +149,8 @@ fn put<B: BufMut>(
     out: &mut B,
     kind: FrameKind,
     data_len: usize,
-    space: Option<&Bytes>,
-    module: Option<&Bytes>,
+    space: Option<&[u8]>,
+    module: Option<&[u8]>,
 ) -> usize {
     let before = out.remaining_mut();
     let number = kind.number();

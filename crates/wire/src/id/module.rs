@@ -1,59 +1,52 @@
-//! The id of a module: UTF-8 text, in the buffer it came in.
+//! The id of a module: UTF-8 text.
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{borrow::Borrow, fmt};
+use smol_str::SmolStr;
+use std::{borrow::Borrow, fmt, str};
 
 /// Which module of a space a frame belongs to: UTF-8 of any length, none included.
 ///
-/// A clone is a reference count. A module id that came out of
-/// [`Frame::decode`](crate::Frame::decode) is a slice of that frame; who keeps it
-/// [`detach`](Self::detach)es it.
+/// Up to 23 bytes lie in the value itself, and longer text is shared by its clones. It never pins the
+/// frame that it came in.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct ModuleId(ByteString);
+pub struct ModuleId(SmolStr);
 
 impl ModuleId {
     /// A module id that borrows from the program.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(ByteString::from_static(text))
+        Self(SmolStr::new_static(text))
     }
 
-    /// A copy that pins no other buffer than its own.
+    /// As [`SpaceId::detach`](crate::SpaceId::detach): a copy that pins no other buffer, here just a clone.
     #[must_use]
     pub fn detach(&self) -> Self {
-        Self::from(self.as_str())
+        self.clone()
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The text as bytes, without a copy.
-    pub fn as_bytes(&self) -> &Bytes {
-        self.0.as_bytes()
-    }
 }
 
 impl From<&str> for ModuleId {
     fn from(text: &str) -> Self {
-        Self(ByteString::from(text))
+        Self(text.into())
     }
 }
 
 impl From<String> for ModuleId {
     fn from(text: String) -> Self {
-        Self(ByteString::from(text))
+        Self(text.into())
     }
 }
 
-impl TryFrom<Bytes> for ModuleId {
+impl TryFrom<&[u8]> for ModuleId {
     type Error = ModuleIdError;
 
-    fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
-        match ByteString::try_from(bytes) {
-            Ok(text) => Ok(Self(text)),
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        match str::from_utf8(bytes) {
+            Ok(text) => Ok(text.into()),
             Err(error) => Err(ModuleIdError { valid_up_to: error.valid_up_to() }),
         }
     }
@@ -130,8 +123,8 @@ mod tests {
 
     #[test]
     fn only_utf8_is_a_module_id() {
-        assert_eq!(ModuleId::try_from(Bytes::from_static(b"k2gossip")).unwrap().as_str(), "k2gossip");
-        assert_eq!(ModuleId::try_from(Bytes::from_static(b"ab\xff")), Err(ModuleIdError { valid_up_to: 2 }));
+        assert_eq!(ModuleId::try_from(&b"k2gossip"[..]).unwrap().as_str(), "k2gossip");
+        assert_eq!(ModuleId::try_from(&b"ab\xff"[..]), Err(ModuleIdError { valid_up_to: 2 }));
     }
 
     #[test]

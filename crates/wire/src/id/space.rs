@@ -3,53 +3,75 @@
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{borrow::Borrow, fmt, str::FromStr};
+use std::{borrow::Borrow, cmp::Ordering, fmt, hash, str::FromStr};
+
+/// Up to how many bytes of an id lie in the value; 38 fill five words.
+const INLINE: usize = 38;
 
 /// Which space a frame belongs to: opaque bytes of any length, none included.
 ///
-/// A clone is a reference count. A space id that came out of [`Frame::decode`](crate::Frame::decode)
-/// is a slice of that frame; who keeps it [`detach`](Self::detach)es it. As text, and in serde, it
-/// is base64url without padding, as in Kitsune2.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct SpaceId(Bytes);
+/// Up to 38 bytes lie in the value itself. A longer id that came out of
+/// [`Frame::decode`](crate::Frame::decode) is a slice of that frame, and who keeps it
+/// [`detach`](Self::detach)es it. As text, and in serde, it is base64url without padding, as in Kitsune2.
+#[derive(Clone)]
+pub struct SpaceId(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Short { len: u8, bytes: [u8; INLINE] },
+    Long(Bytes),
+}
 
 impl SpaceId {
     /// A space id that borrows from the program.
     pub const fn from_static(bytes: &'static [u8]) -> Self {
-        Self(Bytes::from_static(bytes))
+        if bytes.len() > INLINE {
+            return Self(Repr::Long(Bytes::from_static(bytes)));
+        }
+        let mut short = [0; INLINE];
+        let (used, _) = short.split_at_mut(bytes.len());
+        used.copy_from_slice(bytes);
+        Self(Repr::Short { len: bytes.len() as u8, bytes: short })
     }
 
     /// A copy of `bytes` as a space id.
     pub fn copy_from_slice(bytes: &[u8]) -> Self {
-        Self(Bytes::copy_from_slice(bytes))
+        Self::short(bytes).unwrap_or_else(|| Self(Repr::Long(Bytes::copy_from_slice(bytes))))
     }
 
     /// A copy that pins no other buffer than its own.
     #[must_use]
     pub fn detach(&self) -> Self {
-        Self::copy_from_slice(&self.0)
+        Self::copy_from_slice(self.as_bytes())
     }
 
     /// The bytes.
-    pub const fn as_bytes(&self) -> &Bytes {
-        &self.0
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            // The length is at most that of the array.
+            Repr::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Repr::Long(bytes) => bytes,
+        }
     }
 
-    /// The bytes, without a copy.
-    pub fn into_bytes(self) -> Bytes {
-        self.0
+    /// The id in the value itself, if it is short enough.
+    pub(crate) fn short(bytes: &[u8]) -> Option<Self> {
+        let mut short = [0; INLINE];
+        short.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self(Repr::Short { len: bytes.len() as u8, bytes: short }))
     }
 }
 
 impl From<Bytes> for SpaceId {
+    /// Copies nothing that is longer than 38 bytes.
     fn from(bytes: Bytes) -> Self {
-        Self(bytes)
+        Self::short(&bytes).unwrap_or(Self(Repr::Long(bytes)))
     }
 }
 
 impl From<Vec<u8>> for SpaceId {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+        Bytes::from(bytes).into()
     }
 }
 
@@ -59,21 +81,54 @@ impl From<&[u8]> for SpaceId {
     }
 }
 
+impl Default for SpaceId {
+    /// The id without bytes.
+    fn default() -> Self {
+        Self::from_static(&[])
+    }
+}
+
+impl PartialEq for SpaceId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for SpaceId {}
+
+impl PartialOrd for SpaceId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SpaceId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl hash::Hash for SpaceId {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
 impl AsRef<[u8]> for SpaceId {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        self.as_bytes()
     }
 }
 
 impl Borrow<[u8]> for SpaceId {
     fn borrow(&self) -> &[u8] {
-        &self.0
+        self.as_bytes()
     }
 }
 
 impl fmt::Display for SpaceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        BASE64URL_NOPAD.encode_display(&self.0).fmt(f)
+        BASE64URL_NOPAD.encode_display(self.as_bytes()).fmt(f)
     }
 }
 
@@ -166,12 +221,33 @@ mod tests {
     }
 
     #[test]
-    fn a_detached_id_is_equal_and_elsewhere() {
-        let frame = Bytes::from(vec![9; 100]);
-        let space = SpaceId::from(frame.slice(3..7));
-        let kept = space.detach();
-        assert_eq!(kept, space);
-        assert_ne!(kept.as_bytes().as_ptr(), space.as_bytes().as_ptr());
+    fn only_a_long_id_is_a_slice_of_its_frame_until_it_is_detached() {
+        let frame = Bytes::from(vec![9; 200]);
+        let is_slice = |space: &SpaceId| frame.as_ptr_range().contains(&space.as_bytes().as_ptr());
+        for (len, slice) in [(0, false), (38, false), (39, true), (200, true)] {
+            let space = SpaceId::from(frame.slice(..len));
+            assert_eq!(is_slice(&space), slice, "{len}");
+            assert!(!is_slice(&space.detach()), "{len}");
+            assert_eq!(space.detach(), space);
+        }
+    }
+
+    #[test]
+    fn an_id_is_its_bytes_however_it_was_made() {
+        for len in [0, 1, 37, 38, 39, 100] {
+            let bytes: &'static [u8] = vec![5; len].leak();
+            let made = [
+                SpaceId::from_static(bytes),
+                SpaceId::copy_from_slice(bytes),
+                SpaceId::from(bytes.to_vec()),
+                SpaceId::from(Bytes::from_static(bytes)),
+            ];
+            for space in &made {
+                assert_eq!(space.as_bytes(), bytes);
+                assert_eq!(*space, made[0]);
+            }
+        }
+        assert_eq!(size_of::<SpaceId>(), 40);
     }
 
     proptest! {
@@ -179,6 +255,16 @@ mod tests {
         fn text_round_trips(bytes: Vec<u8>) {
             let space = SpaceId::from(bytes);
             prop_assert_eq!(space.to_string().parse(), Ok(space));
+        }
+
+        #[test]
+        fn ids_compare_as_their_bytes(
+            a in proptest::collection::vec(0_u8..3, 0..45),
+            b in proptest::collection::vec(0_u8..3, 0..45),
+        ) {
+            let (x, y) = (SpaceId::from(a.clone()), SpaceId::from(b.clone()));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            prop_assert_eq!(x == y, a == b);
         }
     }
 }

@@ -24,9 +24,8 @@ pub fn encode_data(
     frame: EncodedFrame,
     limits: &StreamLimits,
 ) -> Result<EncodedStreamFrame, StreamEncodeError> {
-    let length = checked_length(frame.len(), limits.data)?;
-    let [a, b, c, d] = length.to_be_bytes();
-    Ok(EncodedStreamFrame { head: Head::Data { bytes: [DATA, a, b, c, d], read: 0 }, frame })
+    let bytes = data_head(frame.len(), limits)?;
+    Ok(EncodedStreamFrame { head: Head::Data { bytes, read: 0 }, frame })
 }
 
 /// `frame` (a preflight) as a stream frame of type 0, with the sender's own `url`.
@@ -35,15 +34,27 @@ pub fn encode_preflight(
     frame: EncodedFrame,
     limits: &StreamLimits,
 ) -> Result<EncodedStreamFrame, StreamEncodeError> {
-    let url = url.as_bytes();
-    let length = checked_length(4 + url.len() + frame.len(), limits.preflight)?;
+    let head = preflight_head(url, frame.len(), limits)?;
+    Ok(EncodedStreamFrame { head: Head::Preflight(head), frame })
+}
+
+/// What [`encode_data`] writes before a frame of `len` bytes, for who gathers many frames by itself.
+pub fn data_head(len: usize, limits: &StreamLimits) -> Result<[u8; HEAD_LEN], StreamEncodeError> {
+    let [a, b, c, d] = checked_length(len, limits.data)?.to_be_bytes();
+    Ok([DATA, a, b, c, d])
+}
+
+/// What [`encode_preflight`] writes before a frame of `len` bytes, the URL included.
+pub fn preflight_head(url: &PeerUrl, len: usize, limits: &StreamLimits) -> Result<Bytes, StreamEncodeError> {
+    let url = url.as_str().as_bytes();
+    let length = checked_length(len.saturating_add(4 + url.len()), limits.preflight)?;
     let mut head = BytesMut::with_capacity(HEAD_LEN + 4 + url.len());
     head.put_u8(PREFLIGHT);
     head.put_u32(length);
     // A URL is at most 2 KiB long.
     head.put_u32(url.len() as u32);
     head.put_slice(url);
-    Ok(EncodedStreamFrame { head: Head::Preflight(head.freeze()), frame })
+    Ok(head.freeze())
 }
 
 impl EncodedStreamFrame {

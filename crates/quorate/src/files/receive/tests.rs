@@ -171,6 +171,34 @@ fn an_empty_file_with_a_wrong_hash_is_refused_at_once() {
 }
 
 #[test]
+fn transfers_of_several_senders_arrive_side_by_side() {
+    let (temp, mut inbox) = inbox(InboxConfig::default());
+    let contents: Vec<Vec<u8>> = (0..8).map(|n| vec![n; 3 * CHUNK + usize::from(n)]).collect();
+    // All under one name: each gets its own number.
+    let manifests: Vec<Manifest> = contents.iter().map(|content| manifest_of("f.bin", content)).collect();
+    manifests.iter().for_each(|manifest| offer(&mut inbox, SECOND, manifest));
+    for index in (0..4).rev() {
+        for (content, manifest) in contents.iter().zip(&manifests) {
+            if let Some(data) = content.chunks(CHUNK).nth(index) {
+                chunk(&mut inbox, SECOND, manifest.id(), index as u32, data).unwrap();
+                inbox.handle_timeout(at(SECOND));
+            }
+        }
+    }
+    work(&mut inbox, SECOND);
+    let (messages, _) = drain(&mut inbox);
+    assert_eq!(messages.iter().filter(|message| matches!(message, Message::Complete(_))).count(), 8);
+    let mut received: Vec<Vec<u8>> = ["f.bin".to_owned()]
+        .into_iter()
+        .chain((1..8).map(|n| format!("f ({n}).bin")))
+        .map(|name| std::fs::read(temp.path().join(name)).unwrap())
+        .collect();
+    received.sort_by_key(Vec::len);
+    assert!(received == contents);
+    assert_eq!(inbox.open_transfers().count(), 0);
+}
+
+#[test]
 fn transfers_beyond_the_bound_are_refused_until_one_is_idle() {
     let config = InboxConfig { max_open: 2, ..InboxConfig::default() };
     let (temp, mut inbox) = inbox(config);

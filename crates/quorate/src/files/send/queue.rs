@@ -69,13 +69,13 @@ impl Queue {
         self.wanted.add(&lacking);
     }
 
-    /// Drops what no active receiver lacks.
+    /// Drops what nobody lacks who is receiving.
     pub(super) fn keep_wanted<'a>(&mut self, receivers: impl Iterator<Item = &'a Receiver>) {
         if self.wanted.is_empty() {
             return;
         }
         let mut lacking = ChunkSet::new(self.manifest.total_chunks());
-        for receiver in receivers.filter(|receiver| receiver.is_active()) {
+        for receiver in receivers.filter(|receiver| receiver.is_receiving()) {
             lacking.add_missing_from(receiver.held());
         }
         self.wanted.retain_in(&lacking);

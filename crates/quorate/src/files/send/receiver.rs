@@ -9,6 +9,8 @@ use crate::files::peer::PeerName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReceiverState {
+    /// It is there, as the application knows, and has not answered yet.
+    Silent,
     /// It lacks something, or verifies.
     Receiving,
     /// It has every file, verified.
@@ -39,7 +41,6 @@ pub(super) struct Receiver {
     incarnation: Option<u64>,
     /// It has said what it lacks since it last started (and was not busy finding out).
     synced: bool,
-    spoken: bool,
     /// What the last progress event said.
     told: (u64, u64),
 }
@@ -47,13 +48,12 @@ pub(super) struct Receiver {
 impl Receiver {
     pub(super) fn new(manifest: &Manifest) -> Self {
         Self {
-            state: ReceiverState::Receiving,
+            state: ReceiverState::Silent,
             held: ChunkSet::new(manifest.total_chunks()),
             held_bytes: 0,
             checked: 0,
             incarnation: None,
             synced: false,
-            spoken: false,
             told: (0, 0),
         }
     }
@@ -61,7 +61,6 @@ impl Receiver {
     /// Takes a report over. Whether it is the first full one since the receiver started: then
     /// whatever it lacks is lost, however recently it was delivered.
     pub(super) fn handle_have(&mut self, have: &Have, held: ChunkSet, manifest: &Manifest) -> bool {
-        self.spoken = true;
         self.state = ReceiverState::Receiving;
         if self.incarnation.replace(have.incarnation) != Some(have.incarnation) {
             self.synced = false;
@@ -76,7 +75,6 @@ impl Receiver {
 
     /// Whether that is news.
     pub(super) fn handle_complete(&mut self, manifest: &Manifest) -> bool {
-        self.spoken = true;
         self.held = ChunkSet::full(manifest.total_chunks());
         self.held_bytes = manifest.total_bytes();
         std::mem::replace(&mut self.state, ReceiverState::Complete) != ReceiverState::Complete
@@ -84,7 +82,6 @@ impl Receiver {
 
     /// Whether that is news.
     pub(super) fn handle_refused(&mut self, refused: &Refused) -> bool {
-        self.spoken = true;
         // Its next report comes after it opened the transfer anew.
         self.synced = false;
         let state = ReceiverState::Refused(refused.clone());
@@ -101,13 +98,18 @@ impl Receiver {
         &self.held
     }
 
-    /// Whether something may still be sent for it.
-    pub(super) fn is_active(&self) -> bool {
+    /// Whether it said that it lacks something, and not yet that it has all.
+    pub(super) fn is_receiving(&self) -> bool {
         self.state == ReceiverState::Receiving
     }
 
-    pub(super) fn has_spoken(&self) -> bool {
-        self.spoken
+    pub(super) fn is_silent(&self) -> bool {
+        self.state == ReceiverState::Silent
+    }
+
+    /// Whether nothing more is expected of it.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.is_receiving() && !self.is_silent()
     }
 
     pub(super) fn status<'a>(&'a self, name: &'a PeerName) -> ReceiverStatus<'a> {

@@ -231,3 +231,37 @@ fn receivers_beyond_the_bound_are_counted_and_ignored() {
     }
     assert_eq!((outbox.stats().ignored, outbox.receivers().count()), (1, 2));
 }
+
+#[test]
+fn a_receiver_that_is_there_is_offered_to_and_waited_for_until_it_answers_or_goes() {
+    let mut outbox = outbox();
+    drain(&mut outbox);
+    outbox.handle_message(at(SECOND), &"r".into(), &complete());
+    assert!(outbox.is_settled() && outbox.poll_timeout().is_none());
+    outbox.handle_present(at(2 * SECOND), &"late".into());
+    assert!(!outbox.is_settled());
+    assert_eq!(drain(&mut outbox).offers, 1);
+    outbox.handle_gone(&"late".into());
+    assert!(outbox.is_settled());
+    outbox.handle_present(at(3 * SECOND), &"late".into());
+    outbox.handle_message(at(4 * SECOND), &"late".into(), &have(1, &[0]));
+    outbox.handle_gone(&"late".into());
+    assert!(!outbox.is_settled(), "it may come back");
+    assert!(outbox.receivers().all(|receiver| *receiver.state != ReceiverState::Silent));
+}
+
+#[test]
+fn reports_of_one_receiver_do_not_keep_the_offer_from_another() {
+    let mut outbox = outbox();
+    drain(&mut outbox);
+    outbox.handle_message(at(SECOND / 4), &"busy".into(), &have(1, &[]));
+    outbox.handle_present(at(SECOND), &"silent".into());
+    let (mut now, mut offers) = (SECOND, drain(&mut outbox).offers);
+    while now < 20 * SECOND {
+        now += SECOND;
+        outbox.handle_message(at(now), &"busy".into(), &have(1, &[]));
+        outbox.handle_timeout(at(now));
+        offers += drain(&mut outbox).offers;
+    }
+    assert!(offers >= 4, "{offers} offers");
+}

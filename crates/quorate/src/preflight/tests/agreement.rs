@@ -1,8 +1,8 @@
 //! Who may go on with whom, and what either side is told.
 
-use quorate_versioning::{ApiVersion, CoreConsensusVersion, ModuleConsensusVersion, MultiApiVersion};
+use quorate_versioning::{ApiVersion, CoreConsensusVersion, ModuleConsensusVersion, MultiApiVersion, choose};
 
-use super::{any_node, api, majors};
+use super::{any_node, api};
 use crate::preflight::{MAX_REASON_BYTES, NodeVersions, judge};
 use proptest::prelude::*;
 
@@ -99,12 +99,12 @@ proptest! {
     }
 
     #[test]
-    fn a_node_agrees_with_itself_if_it_can_use_anything(node in any_node()) {
-        let fits = judge(&node, &node).is_ok();
-        let listed = |summary: &crate::preflight::VersionSummary| summary.modules.len();
-        if listed(&node.needs) == 0 {
-            let core = quorate_versioning::choose(&node.needs, &node.offers).core;
-            prop_assert_eq!(fits, core.is_ok());
-        }
+    fn a_core_that_fits_both_ways_and_one_usable_module_are_enough(a in any_node(), b in any_node(), same: bool) {
+        let b = if same { a.clone() } else { b };
+        let (at_a, at_b) = (choose(&a.needs, &b.offers), choose(&b.needs, &a.offers));
+        let cores = at_a.core.is_ok() && at_b.core.is_ok();
+        let needed = at_a.modules.len() + at_b.modules.len();
+        let usable = at_a.modules.values().chain(at_b.modules.values()).filter(|module| module.is_ok()).count();
+        prop_assert_eq!(judge(&a, &b).is_ok(), cores && (needed == 0 || usable > 0));
     }
 }

@@ -48,7 +48,7 @@ fn assert_complete(message: &DynamicMessage) {
     }
 }
 
-fn field<'a>(message: &'a DynamicMessage, path: &[&str]) -> Value {
+fn field(message: &DynamicMessage, path: &[&str]) -> Value {
     let (first, rest) = path.split_first().unwrap();
     let value = message.get_field_by_name(first).unwrap().into_owned();
     let value = match &value {

@@ -1,0 +1,166 @@
+//! The stream that we read.
+//!
+//! The rule: the first frame is the peer's introduction, and the URL in it belongs to the key that the
+//! peer proved; no later frame is one. Whatever arrives whole is handed on before an error is.
+
+use super::LinkConfig;
+use crate::{
+    address::key_of,
+    close::{link_error, read_error},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use iroh::endpoint::{Connection, RecvStream};
+use quorate_transport::{AuthenticatedPeer, FrameSource, LinkError, PeerViolation};
+use quorate_wire::{Frame, FrameKind, PeerUrlError, Scheme, StreamDecoder, StreamError, StreamFrame};
+use std::{collections::VecDeque, time::Duration};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How many chunks are taken from QUIC at once.
+const CHUNKS: usize = 64;
+
+/// The reading half of a connection.
+pub(crate) struct QuicSource {
+    connection: Connection,
+    stream: Option<RecvStream>,
+    decoder: StreamDecoder,
+    chunks: Box<[Bytes; CHUNKS]>,
+    /// The peer's first frame, until it is handed on.
+    introduction: Introduction,
+    frame_time: Duration,
+    /// When the frame that is arriving must be whole.
+    deadline: Option<Instant>,
+    close_time: Duration,
+    /// What was found behind frames that were handed on.
+    failed: Option<LinkError>,
+}
+
+enum Introduction {
+    Awaited,
+    Held(Bytes),
+    Done,
+}
+
+impl QuicSource {
+    pub(super) fn new(connection: Connection, config: &LinkConfig) -> Self {
+        Self {
+            connection,
+            stream: None,
+            decoder: StreamDecoder::with_budget(config.limits, config.budget.clone()),
+            chunks: Box::new([const { Bytes::new() }; CHUNKS]),
+            introduction: Introduction::Awaited,
+            frame_time: config.frame_time,
+            deadline: None,
+            close_time: config.close_time,
+            failed: None,
+        }
+    }
+
+    /// Waits for the peer's introduction and says who it is; the frame in it is handed on later.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn introduction(&mut self) -> Result<AuthenticatedPeer, LinkError> {
+        let (url, frame) = match self.next().await? {
+            StreamFrame::Preflight { url, frame } => (url, frame),
+            StreamFrame::Data { frame } => {
+                let kind = Frame::decode(frame).map_or(FrameKind::Unspecified, |frame| frame.kind());
+                return Err(PeerViolation::NotPreflight { kind }.into());
+            }
+        };
+        let peer = AuthenticatedPeer::new(key_of(self.connection.remote_id()), url)?;
+        if peer.url().scheme() != Scheme::Quic {
+            return Err(PeerViolation::from(StreamError::Url(PeerUrlError::Scheme)).into());
+        }
+        self.introduction = Introduction::Held(frame);
+        Ok(peer)
+    }
+
+    /// Waits for a whole frame. Cancel safe.
+    async fn next(&mut self) -> Result<StreamFrame, LinkError> {
+        loop {
+            if let Some(frame) = self.decoder.poll().map_err(stream_error)? {
+                self.deadline = None;
+                return Ok(frame);
+            }
+            if !self.decoder.is_at_frame_border() {
+                self.deadline.get_or_insert_with(|| Instant::now() + self.frame_time);
+            }
+            self.read().await?;
+        }
+    }
+
+    /// Takes what has arrived, waiting for at least something.
+    async fn read(&mut self) -> Result<(), LinkError> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => {
+                let accepted = self.connection.accept_uni().await;
+                none.insert(accepted.map_err(|error| link_error(&error))?)
+            }
+        };
+        let read = stream.read_many_chunks(&mut self.chunks[..]);
+        let read = match self.deadline {
+            Some(deadline) => timeout_at(deadline, read)
+                .await
+                .map_err(|_| LinkError::broken("the peer did not finish a frame in time"))?,
+            None => read.await,
+        };
+        match read.map_err(|error| read_error(&error))? {
+            Some(count) => {
+                for chunk in self.chunks.iter_mut().take(count) {
+                    self.decoder.push(std::mem::take(chunk));
+                }
+                Ok(())
+            }
+            None => Err(self.last_words().await),
+        }
+    }
+
+    /// The peer ended its stream, which it does before it closes: its reason comes now.
+    async fn last_words(&self) -> LinkError {
+        match timeout(self.close_time, self.connection.closed()).await {
+            Ok(error) => link_error(&error),
+            Err(_) => LinkError::broken("the peer ended its stream and did not close"),
+        }
+    }
+
+    /// A frame after the introduction.
+    fn data(frame: StreamFrame) -> Result<Bytes, LinkError> {
+        match frame {
+            StreamFrame::Data { frame } => Ok(frame),
+            StreamFrame::Preflight { .. } => Err(PeerViolation::SecondPreflight.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl FrameSource for QuicSource {
+    async fn recv(&mut self, frames: &mut VecDeque<Bytes>) -> Result<(), LinkError> {
+        if matches!(self.introduction, Introduction::Awaited) {
+            self.introduction().await?;
+        }
+        if let Introduction::Held(frame) = std::mem::replace(&mut self.introduction, Introduction::Done) {
+            frames.push_back(frame);
+            return Ok(());
+        }
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        frames.push_back(Self::data(self.next().await?)?);
+        // What is there besides goes with it; an error waits for the next call.
+        while let Ok(Some(frame)) = self.decoder.poll() {
+            match Self::data(frame) {
+                Ok(frame) => frames.push_back(frame),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stream_error(error: StreamError) -> LinkError {
+    if error.is_peer_violation() { PeerViolation::from(error).into() } else { LinkError::broken(error) }
+}

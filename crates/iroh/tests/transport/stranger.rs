@@ -1,0 +1,89 @@
+//! A peer that speaks QUIC with a proven key, and beyond that says what a test wants.
+
+use iroh::{
+    Endpoint, EndpointAddr, RelayMode,
+    endpoint::{Connection, ConnectionError, RecvStream, SendStream, presets},
+};
+use quorate_transport::CloseCode;
+use quorate_wire::{Frame, PeerUrl, StreamLimits, stream::encode_preflight};
+
+pub(crate) struct Stranger {
+    pub(crate) endpoint: Endpoint,
+}
+
+/// A connection of a stranger, and the stream it writes.
+pub(crate) struct Call {
+    pub(crate) connection: Connection,
+    pub(crate) stream: SendStream,
+}
+
+impl Stranger {
+    pub(crate) async fn new() -> Self {
+        let builder =
+            Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Disabled).clear_ip_transports();
+        Self { endpoint: builder.bind_addr("127.0.0.1:0").unwrap().bind().await.unwrap() }
+    }
+
+    /// The URL that belongs to its key.
+    pub(crate) fn url(&self) -> PeerUrl {
+        let addr = self.endpoint.bound_sockets()[0];
+        format!("quic://{addr}/{}", self.endpoint.id()).parse().unwrap()
+    }
+
+    /// Connects and says nothing yet.
+    pub(crate) async fn connect(&self, to: &PeerUrl) -> Connection {
+        self.try_connect(to, quorate_iroh::ALPN).await.unwrap()
+    }
+
+    pub(crate) async fn try_connect(
+        &self,
+        to: &PeerUrl,
+        alpn: &[u8],
+    ) -> Result<Connection, iroh::endpoint::ConnectError> {
+        let id = to.peer_id().unwrap().parse().unwrap();
+        let addr = EndpointAddr::new(id).with_ip_addr(to.socket_addr().unwrap());
+        self.endpoint.connect(addr, alpn).await
+    }
+
+    /// Connects and writes these bytes.
+    pub(crate) async fn call(&self, to: &PeerUrl, bytes: &[u8]) -> Call {
+        let connection = self.connect(to).await;
+        let mut stream = connection.open_uni().await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        Call { connection, stream }
+    }
+
+    /// Connects, introduces itself, and waits for the introduction of the other side.
+    pub(crate) async fn introduced(&self, to: &PeerUrl) -> (Call, RecvStream) {
+        let call = self.call(to, &introduction(&self.url())).await;
+        let mut stream = call.connection.accept_uni().await.unwrap();
+        let mut kind = [0xff];
+        stream.read_exact(&mut kind).await.unwrap();
+        assert_eq!(kind, [0], "the first frame is a preflight");
+        (call, stream)
+    }
+}
+
+impl Call {
+    /// Waits until the other side closes: its code and its words.
+    pub(crate) async fn closed(&self) -> (CloseCode, String) {
+        closed(&self.connection).await
+    }
+}
+
+/// Waits until the other side closes: its code and its words.
+pub(crate) async fn closed(connection: &Connection) -> (CloseCode, String) {
+    match connection.closed().await {
+        ConnectionError::ApplicationClosed(close) => {
+            let reason = String::from_utf8(close.reason.to_vec()).unwrap();
+            (CloseCode::from(close.error_code.into_inner()), reason)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An introduction under a URL, with an empty preflight.
+pub(crate) fn introduction(url: &PeerUrl) -> Vec<u8> {
+    let frame = Frame::Preflight { data: bytes::Bytes::new() }.into_encoded();
+    encode_preflight(url, frame, &StreamLimits::default()).unwrap().to_bytes().to_vec()
+}

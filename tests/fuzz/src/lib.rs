@@ -1,0 +1,43 @@
+//! The bodies of Quorate's fuzz targets: functions that take any bytes and panic when a promise is
+//! broken.
+//!
+//! The rule: a target has a function here, a program in `fuzz_targets`, a line in [`TARGETS`] and at
+//! least one seed in `seeds`. What was read must be writable, and read again the same.
+
+mod channel;
+mod frame;
+mod peer_url;
+mod preflight;
+mod sds;
+mod segment;
+mod stream;
+mod versions;
+
+pub use channel::channel;
+pub use frame::frame;
+pub use peer_url::peer_url;
+pub use preflight::preflight;
+pub use sds::sds;
+pub use segment::segment;
+pub use stream::stream;
+pub use versions::versions;
+
+/// A target by name.
+pub struct Target {
+    /// The program of the fuzzer, and the folder in `seeds`.
+    pub name: &'static str,
+    /// Tries one input.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "channel", run: channel },
+    Target { name: "frame", run: frame },
+    Target { name: "peer_url", run: peer_url },
+    Target { name: "preflight", run: preflight },
+    Target { name: "sds", run: sds },
+    Target { name: "segment", run: segment },
+    Target { name: "stream", run: stream },
+    Target { name: "versions", run: versions },
+];
