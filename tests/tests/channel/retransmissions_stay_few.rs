@@ -5,33 +5,38 @@ use quorate_tests::{SECOND, everybody, payload};
 
 const MESSAGES: u32 = 400;
 
-/// Retransmissions per message sent.
-fn cost(seed: u64, loss: f64, names: &[&str]) -> (f64, f64) {
-    let mut world = World::seeded(seed).loss(loss).latency(SECOND / 20);
-    let members: Vec<_> = names.iter().flat_map(|name| everybody_of(&mut world, names, name)).collect();
+/// Retransmissions and syncs of everybody, per message that the first of `names` sends.
+fn cost<const N: usize>(seed: u64, names: [&str; N]) -> (f64, f64) {
+    let mut world = World::seeded(seed).loss(0.2).latency(SECOND / 20);
+    let members = everybody(&mut world, names);
     let a = members[0];
     for number in 0..MESSAGES {
         world.send(a, payload(number, 200));
         world.run_for(SECOND / 20);
     }
-    world.run_until(|w| w.is_idle(a), 300 * SECOND);
+    world.run_until(|w| w.is_idle(a), 60 * SECOND);
     let syncs: u64 = members.iter().map(|member| world.stats(*member).syncs_sent).sum();
-    (world.stats(a).retransmissions as f64 / f64::from(MESSAGES), syncs as f64 / f64::from(MESSAGES))
+    let per_message = |count: u64| count as f64 / f64::from(MESSAGES);
+    (per_message(world.stats(a).retransmissions), per_message(syncs))
 }
 
-fn everybody_of(world: &mut World, names: &[&str], name: &str) -> Option<quorate_testkit::world::MemberId> {
-    use quorate_testkit::world::Setup;
-    use quorate_tests::{acknowledged_by, others};
-    Some(world.join(name, Setup::default().config(acknowledged_by(&others(names, name)))))
-}
-
+/// The least is 0.25: an attempt of four is lost. Measured: 0.28, and 0.6 syncs.
 #[test]
-fn at_a_fifth_lost() {
+fn to_one_receiver_at_a_fifth_lost() {
     for seed in 1..=3 {
-        let (one, syncs) = cost(seed, 0.2, &["a", "b"]);
-        println!("seed {seed}: one receiver {one:.3}, syncs {syncs:.3}");
-        let (four, syncs) = cost(seed, 0.2, &["a", "b", "c", "d", "e"]);
-        println!("seed {seed}: four receivers {four:.3}, syncs {syncs:.3}");
+        let (retransmissions, syncs) = cost(seed, ["a", "b"]);
+        assert!((0.2..0.4).contains(&retransmissions), "seed {seed}: {retransmissions}");
+        assert!(syncs < 0.9, "seed {seed}: {syncs}");
+    }
+}
+
+/// The least is 0.61: until the unluckiest of four has it. Measured: 0.75, and 0.65 syncs of each.
+#[test]
+fn to_four_receivers_at_a_fifth_lost() {
+    for seed in 1..=3 {
+        let (retransmissions, syncs) = cost(seed, ["a", "b", "c", "d", "e"]);
+        assert!((0.5..1.0).contains(&retransmissions), "seed {seed}: {retransmissions}");
+        assert!(syncs < 4.0 * 0.9, "seed {seed}: {syncs}");
     }
 }
 

@@ -458,6 +458,8 @@ impl Incoming {
                     let absent = self.absent(*tag, *sequence..sequence + 1);
                     lost.extend(absent.into_iter().map(|part| self.missing(*tag, part)));
                 }
+                // Received and not over: it is here, and waits itself.
+                Key::Opaque(_) if self.peers.standing(key) == Standing::Received => {}
                 Key::Opaque(id) => lost.push(Missing::Message(id.clone())),
             }
         }

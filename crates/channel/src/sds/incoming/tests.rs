@@ -195,3 +195,87 @@ fn opaque_ids_are_ordered_and_remembered_too() {
     );
     assert_eq!(delivered(&mut incoming).len(), 2);
 }
+
+fn one(sender: u8, sequence: u64, past: &[(u8, u64)], oldest: u64) -> Arrival {
+    Arrival { oldest: Some(oldest), ..payload(sender, sequence, 1, past).remove(0) }
+}
+
+#[test]
+fn what_waits_for_a_sender_never_heard_goes_on_when_the_sender_settled_it() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    feed(&mut incoming, vec![one(2, 0, &[(1, 40)], 0)]);
+    assert_eq!(delivered(&mut incoming), []);
+    feed(&mut incoming, vec![one(1, 45, &[], 45)]);
+    assert_eq!(delivered(&mut incoming).len(), 2);
+    assert_eq!(incoming.poll_timeout(), None);
+}
+
+#[test]
+fn what_a_sender_settles_while_it_is_first_heard_is_not_missed() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let half = payload(1, 41, 2, &[]).remove(0);
+    feed(&mut incoming, vec![one(1, 44, &[], 40), half]);
+    assert_eq!(delivered(&mut incoming), [], "40 and the rest of 41 may come again");
+    incoming.handle_notice(SenderTag([1; 6]), Some(42), &[]);
+    assert_eq!(delivered(&mut incoming), []);
+    incoming.handle_notice(SenderTag([1; 6]), Some(45), &[]);
+    assert_eq!(delivered(&mut incoming).len(), 1);
+    assert_eq!((incoming.bytes(), incoming.poll_timeout()), (0, None));
+    feed(&mut incoming, vec![one(1, 50, &[], 50)]);
+    incoming.handle_notice(SenderTag([1; 6]), Some(51), &[]);
+    assert_eq!(delivered(&mut incoming).len(), 1, "45 to 49 were settled before they could be missed");
+    let later = now(20);
+    assert_eq!(incoming.handle_arrival(later, one(1, 60, &[], 60)), Verdict::Accepted);
+    incoming.handle_notice(SenderTag([1; 6]), Some(61), &[]);
+    assert_eq!(delivered(&mut incoming), [], "from then on, what was settled with others only is missed");
+}
+
+#[test]
+fn nobody_waits_for_numbers_that_are_void() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let half = payload(1, 1, 2, &[]).remove(0);
+    feed(&mut incoming, vec![one(1, 0, &[], 0), half, one(1, 3, &[(1, 2)], 0), one(2, 0, &[(1, 1)], 0)]);
+    assert_eq!(delivered(&mut incoming).len(), 1);
+    incoming.handle_notice(SenderTag([1; 6]), Some(0), &[1..3]);
+    assert_eq!(delivered(&mut incoming).len(), 2);
+    assert_eq!((incoming.bytes(), incoming.waiting(), incoming.poll_timeout()), (0, 0, None));
+    assert_eq!(feed(&mut incoming, payload(1, 1, 2, &[])), [Verdict::Duplicate, Verdict::Late]);
+}
+
+#[test]
+fn a_payload_that_was_whole_is_delivered_even_if_its_sender_took_it_back() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    feed(&mut incoming, vec![one(1, 1, &[], 0)]);
+    incoming.handle_notice(SenderTag([1; 6]), Some(0), &[1..2]);
+    feed(&mut incoming, vec![one(1, 2, &[], 0), one(1, 0, &[], 0)]);
+    assert_eq!(delivered(&mut incoming).len(), 3);
+}
+
+#[test]
+fn our_own_wall_clock_does_not_decide_what_is_from_before_we_joined() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let ahead = Now::new(now(1).mono, Wall::from_unix(now(1).wall.unix() + Duration::from_secs(3_600)));
+    assert_eq!(incoming.handle_arrival(ahead, one(2, 0, &[(1, 0)], 0)), Verdict::Accepted);
+    assert_eq!(delivered(&mut incoming), [], "it follows what was sent a second ago");
+    feed(&mut incoming, vec![one(1, 0, &[], 0)]);
+    assert_eq!(delivered(&mut incoming).len(), 2);
+}
+
+#[test]
+fn a_table_that_is_full_holds_nothing_back() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    for number in 0..2_000_u64 {
+        let mut arrival = one(1, number, &[(2, 0)], 0);
+        let tag = [9, 9, 9, 9, (number >> 8) as u8, number as u8];
+        let id = StructuredId { tag: SenderTag(tag), sequence: 7, content: [0; 4] };
+        arrival.history[0].id = id.to_message_id();
+        assert_eq!(incoming.handle_arrival(now(1), arrival), Verdict::Accepted);
+        delivered(&mut incoming);
+    }
+    for seconds in 61..64 {
+        incoming.handle_timeout(now(seconds));
+    }
+    let told = delivered(&mut incoming);
+    assert_eq!(told.iter().filter(|(name, _)| name == "p1").count(), 2_000);
+    assert_eq!((incoming.waiting(), incoming.bytes()), (0, 0));
+}
