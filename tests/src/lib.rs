@@ -35,7 +35,7 @@ pub fn others<'a>(names: &[&'a str], name: &str) -> Vec<&'a str> {
 }
 
 /// Payloads that `member` received from `from`, in order.
-pub fn from<'a>(world: &'a World, member: MemberId, from: MemberId) -> Vec<&'a [u8]> {
+pub fn from(world: &World, member: MemberId, from: MemberId) -> Vec<&[u8]> {
     let name = world.name(from);
     let inbox = world.inbox(member).iter();
     inbox
