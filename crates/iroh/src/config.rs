@@ -11,12 +11,15 @@ use std::{
     time::Duration,
 };
 
+/// The largest receive window that is allowed: a stream ends its connection when what has arrived of it has more than
+/// 1,024 gaps (noq-proto 1.4), and so many packets can be lost from a larger window.
+const MAX_WINDOW: u32 = 1 << 20;
 /// The longest idle timeout that is allowed.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How an [`IrohTransport`](crate::IrohTransport) is bound.
 ///
-/// The default is a node on this machine only, under a new key, for links of up to 1 Gbit/s and 30 ms.
+/// The default is a node on this machine only, under a new key, for links of up to 250 Mbit/s and 30 ms.
 #[derive(Debug, Clone)]
 pub struct IrohConfig {
     /// Where to listen. Default `127.0.0.1:0`: loopback, a free port.
@@ -42,8 +45,8 @@ pub struct IrohConfig {
     pub max_pending: NonZeroUsize,
     /// Bytes of unfinished frames, of all peers together. Default 256 MiB.
     pub partial_bytes: usize,
-    /// Bytes that a peer may send ahead of being read, which bounds its speed to this per round trip.
-    /// Default 4 MiB.
+    /// Bytes that a peer may send ahead of being read, which bounds its speed to this per round trip. Default
+    /// 1 MiB, which is also the most: with more, a burst of lost packets would end the connection.
     pub receive_window: NonZeroU32,
 }
 
@@ -61,6 +64,9 @@ impl IrohConfig {
         if self.idle_timeout <= self.keep_alive || self.idle_timeout > DAY {
             let (idle_timeout, keep_alive) = (self.idle_timeout, self.keep_alive);
             return Err(IrohConfigError::IdleTimeout { idle_timeout, keep_alive });
+        }
+        if self.receive_window.get() > MAX_WINDOW {
+            return Err(IrohConfigError::ReceiveWindow { found: self.receive_window.get(), max: MAX_WINDOW });
         }
         match self.advertised_addr {
             None if self.bind_addr.ip().is_unspecified() => {
@@ -84,7 +90,7 @@ impl Default for IrohConfig {
             frame_time: Duration::from_secs(60),
             max_pending: NonZeroUsize::MIN.saturating_add(127),
             partial_bytes: 256 << 20,
-            receive_window: NonZeroU32::MIN.saturating_add((4 << 20) - 1),
+            receive_window: NonZeroU32::MIN.saturating_add(MAX_WINDOW - 1),
         }
     }
 }
@@ -98,7 +104,7 @@ mod tests {
         let config = IrohConfig::default();
         assert_eq!(config.validate(), Ok(()));
         assert!(config.bind_addr.ip().is_loopback());
-        assert_eq!((config.max_pending.get(), config.receive_window.get()), (128, 4 << 20));
+        assert_eq!((config.max_pending.get(), config.receive_window.get()), (128, 1 << 20));
     }
 
     #[test]
@@ -107,6 +113,10 @@ mod tests {
         assert_eq!(zero.validate(), Err(IrohConfigError::ZeroTime { name: "frame_time" }));
         let idle = IrohConfig { idle_timeout: Duration::from_secs(5), ..IrohConfig::default() };
         assert!(matches!(idle.validate(), Err(IrohConfigError::IdleTimeout { .. })));
+        let receive_window = NonZeroU32::MIN.saturating_add(1 << 20);
+        let wide = IrohConfig { receive_window, ..IrohConfig::default() };
+        let (found, max) = ((1 << 20) + 1, 1 << 20);
+        assert_eq!(wide.validate(), Err(IrohConfigError::ReceiveWindow { found, max }));
     }
 
     #[test]

@@ -61,6 +61,14 @@ pub enum IrohConfigError {
         /// How often a sign of life is sent.
         keep_alive: Duration,
     },
+    /// From a larger window so many packets can be lost that QUIC ends the connection.
+    #[error("`receive_window` must be at most {max}, not {found}")]
+    ReceiveWindow {
+        /// The value found, in bytes.
+        found: u32,
+        /// The largest.
+        max: u32,
+    },
     /// Bound to all interfaces, and `advertised_addr` does not say where peers reach this node.
     #[error("`advertised_addr` must say where peers reach a node that is bound to {bind_addr}")]
     NoAddress {

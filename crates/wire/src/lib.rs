@@ -24,8 +24,8 @@
 //! assert_eq!(Frame::decode(bytes), Ok(frame));
 //! ```
 //!
-//! **Hostile input** is a [`DecodeError`], a [`PeerUrlError`](url::PeerUrlError) or a
-//! [`StreamError`](stream::StreamError), never a panic, and no length that a peer announces makes
+//! **Hostile input** is a [`DecodeError`], a [`PeerUrlError`] or a
+//! [`StreamError`], never a panic, and no length that a peer announces makes
 //! anything here allocate.
 //!
 //! **Features.** None.
