@@ -4,6 +4,8 @@
 //! The suites stand in `tests/tests`, one scenario per file with a sentence as its name; what they
 //! share stands here. Fuzz targets, published peers and downstream builds are workspaces of their
 //! own beside it (`fuzz`, `peers`, `downstream`), because they need other tools or other versions.
+//!
+//! Here: rosters, and payloads that say what they follow.
 
 mod causal;
 
@@ -33,7 +35,7 @@ pub fn others<'a>(names: &[&'a str], name: &str) -> Vec<&'a str> {
 }
 
 /// Payloads that `member` received from `from`, in order.
-pub fn from<'a>(world: &'a World, member: MemberId, from: MemberId) -> Vec<&'a [u8]> {
+pub fn from(world: &World, member: MemberId, from: MemberId) -> Vec<&[u8]> {
     let name = world.name(from);
     let inbox = world.inbox(member).iter();
     inbox

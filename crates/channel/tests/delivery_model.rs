@@ -4,6 +4,8 @@
 //! some never. Before anything is given up, exactly that is delivered whose whole past is there; after
 //! everything was given up, exactly what is whole; always in an order that inverts nothing, and each gap names what is missing.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as a test does")]
+
 use proptest::prelude::*;
 use quorate_base::{Mono, Now, Wall};
 use quorate_channel::sds::{Arrival, Delivery, Dependency, Incoming, IncomingConfig, IncomingEvent, Verdict};

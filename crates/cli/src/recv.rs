@@ -69,7 +69,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let others = invitation.as_ref().map(Ticket::addresses).unwrap_or_default();
     let others = others.iter().filter(|other| other.peer_id() != member.url().peer_id());
     let addresses: Vec<_> =
-        std::iter::once(member.url()).chain(others).cloned().take(MAX_ADDRESSES).collect();
+        std::iter::once(member.url()).chain(others).take(MAX_ADDRESSES).cloned().collect();
     let folder = Folder::new(home)
         .map_err(|error| Failure::usage(format!("cannot receive into {dir}: {}", chain(&error))))?;
     let inbox = Inbox::new(folder, u64::from_ne_bytes(random()?), InboxConfig::default());

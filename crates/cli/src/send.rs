@@ -12,7 +12,7 @@ use crate::signal::interrupted;
 use quorate::files::{PeerName, Source, SourceError};
 use quorate::secret::Secret;
 use quorate::ticket::Ticket;
-use quorate::transfer::{SendConfig, SendFilesError, SendReport, send_files};
+use quorate::transfer::{SendConfig, SendFilesError, send_files};
 use report::Reporter;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};

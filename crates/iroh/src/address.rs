@@ -67,7 +67,7 @@ mod tests {
             format!("quic://127.0.0.1:1/{}", key.as_str().to_uppercase()),
             format!("quic://127.0.0.1:1/{base32}"),
             "quic://127.0.0.1:1/abc".to_owned(),
-            format!("quic://127.0.0.1:1/{}", "f".repeat(64)),
+            format!("quic://127.0.0.1:1/{}", "g".repeat(64)),
         ] {
             let refused = endpoint_addr(&url.parse().unwrap());
             assert!(matches!(refused, Err(DialError::InvalidUrl { .. })), "{url}: {refused:?}");

@@ -31,14 +31,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (_receiver, mut inbox) = open(&bobs, "bob", 2)?;
 
     let request = sender.send("Moby-Dick, by Friday?".into(), SendOptions::default()).await?;
-    if let Some(ChannelEvent::Received { sender, payload, .. }) = inbox.next().await {
-        println!("{sender} says: {}", String::from_utf8_lossy(&payload));
-    }
+    let Some(ChannelEvent::Received { sender: from, payload, .. }) = inbox.next().await else {
+        return Err("nothing came".into());
+    };
+    assert_eq!((from.as_str(), &payload[..]), ("alice", &b"Moby-Dick, by Friday?"[..]));
+
+    // `Sent`, `Acknowledged` by bob, and then what alice waits for.
     while let Some(outcome) = outcomes.next().await {
         if outcome == (ChannelEvent::Delivered { request }) {
-            println!("and knows that it was delivered");
-            break;
+            return Ok(());
         }
     }
-    Ok(())
+    Err("the channel was closed".into())
 }

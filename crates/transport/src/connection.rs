@@ -160,22 +160,20 @@ impl Ready {
         let hnd = &self.announced.hnd;
         let peer = self.peer().url();
         let handlers = hnd.registry.snapshot();
-        match hnd.permits(&handlers, peer, space, Way::In) {
-            Some(Ok(true)) => {}
-            Some(Ok(false)) => return Ok(()),
-            Some(Err(GateError::Refused(refusal))) => return Err(RecvError::Refused(refusal)),
-            Some(Err(GateError::Panicked)) => return Err(RecvError::HandlerPanicked),
-            None => {
-                tracing::debug!(%peer, %space, "a message for an unknown space was dropped");
-                count(&hnd.counters.dropped_unknown_space);
-                return Ok(());
-            }
+        let Some((handler, modules)) = handlers.space(space) else {
+            tracing::debug!(%peer, %space, "a message for an unknown space was dropped");
+            count(&hnd.counters.dropped_unknown_space);
+            return Ok(());
+        };
+        if !hnd.permits(handler, peer, space, Way::In)? {
+            return Ok(());
         }
-        let Some((space_handler, modules)) = handlers.space(space) else { return Ok(()) };
         let answer = match module {
-            None => hnd.call(|| space_handler.recv_space_notify(peer, space, data)),
+            None => hnd.call(|| handler.recv_space_notify(peer, space, data)),
             Some(module) => match modules.module(module) {
-                Some(handler) => hnd.call(|| handler.recv_module_msg(peer, space, module, data)),
+                Some(module_handler) => {
+                    hnd.call(|| module_handler.recv_module_msg(peer, space, module, data))
+                }
                 None => {
                     tracing::debug!(%peer, %space, %module, "a message for an unknown module was dropped");
                     count(&hnd.counters.dropped_unknown_module);
@@ -183,10 +181,7 @@ impl Ready {
                 }
             },
         };
-        match answer {
-            Ok(answer) => answer.map_err(RecvError::Refused),
-            Err(Panicked) => Err(RecvError::HandlerPanicked),
-        }
+        Ok(answer.map_err(GateError::from)?.map_err(GateError::Refused)?)
     }
 
     /// The peer.
@@ -207,6 +202,15 @@ impl Ready {
     /// Ends the connection with a reason for the handlers, unless a frame gave one before.
     pub fn disconnect(mut self, reason: &str) {
         self.announced.set_reason(reason.to_owned());
+    }
+}
+
+impl From<GateError> for RecvError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Refused(refusal) => Self::Refused(refusal),
+            GateError::Panicked => Self::HandlerPanicked,
+        }
     }
 }
 

@@ -232,6 +232,18 @@ pub enum DialError {
     OwnUrl,
 }
 
+impl DialError {
+    /// Nobody answered.
+    pub fn unreachable(reason: impl ToString) -> Self {
+        Self::Unreachable { reason: bounded(reason.to_string()) }
+    }
+
+    /// The URL is not one of this transport's.
+    pub fn invalid_url(reason: impl ToString) -> Self {
+        Self::InvalidUrl { reason: bounded(reason.to_string()) }
+    }
+}
+
 /// Why there is no connection to a peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -5,12 +5,12 @@
 
 use crate::{
     AuthenticatedPeer, AwaitingPreflight, ConfigError, Direction, OpenError, PeerViolation, Refusal,
-    TransportConfig, TxHandler,
+    TransportConfig, TxHandler, TxModuleHandler, TxSpaceHandler,
     connection::Announced,
     counters::{Counters, count},
     gate::{BlockCounts, Way},
     guarded::{self, Panicked},
-    registry::{Handlers, Registry},
+    registry::Registry,
 };
 use quorate_base::Wall;
 use quorate_wire::{Frame, PeerUrl, SpaceId};
@@ -201,26 +201,19 @@ impl TxImpHnd {
     }
 
     /// Whether a message may pass between `peer` and `space`; one that may not is counted.
-    ///
-    /// `None`: the space has no handler.
     pub(crate) fn permits(
         &self,
-        handlers: &Handlers,
+        handler: &dyn TxSpaceHandler,
         peer: &PeerUrl,
         space: &SpaceId,
         way: Way,
-    ) -> Option<Result<bool, GateError>> {
-        let (handler, _) = handlers.space(space)?;
-        Some(match self.call(|| handler.is_any_agent_at_url_blocked(peer)) {
-            Ok(Ok(false)) => Ok(true),
-            Ok(Ok(true)) => {
-                tracing::debug!(%peer, %space, ?way, "a message to or from a blocked peer was dropped");
-                self.blocked.add(peer, space, way);
-                Ok(false)
-            }
-            Ok(Err(refusal)) => Err(GateError::Refused(refusal)),
-            Err(Panicked) => Err(GateError::Panicked),
-        })
+    ) -> Result<bool, GateError> {
+        let blocked = self.call(|| handler.is_any_agent_at_url_blocked(peer))?.map_err(GateError::Refused)?;
+        if blocked {
+            tracing::debug!(%peer, %space, ?way, "a message to or from a blocked peer was dropped");
+            self.blocked.add(peer, space, way);
+        }
+        Ok(!blocked)
     }
 
     /// Calls user code; a panic is counted.
@@ -256,10 +249,16 @@ pub(crate) enum GateError {
     Panicked,
 }
 
+impl From<Panicked> for GateError {
+    fn from(_: Panicked) -> Self {
+        Self::Panicked
+    }
+}
+
 /// Somebody who is told of connections.
 enum Told<'a> {
-    Module(&'a Arc<dyn crate::TxModuleHandler>),
-    Space(&'a Arc<dyn crate::TxSpaceHandler>),
+    Module(&'a Arc<dyn TxModuleHandler>),
+    Space(&'a Arc<dyn TxSpaceHandler>),
     Handler(&'a dyn TxHandler),
 }
 

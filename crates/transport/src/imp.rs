@@ -29,6 +29,12 @@ pub trait TxImp: Send + Sync + 'static {
     /// shortly. Returns when the connection is gone.
     async fn disconnect(&self, peer: &PeerUrl, reason: Option<&str>);
 
+    /// What this is built on, if it is `Sessions`: the methods below do it justice then.
+    #[cfg(feature = "tokio")]
+    fn sessions(&self) -> Option<&crate::Sessions> {
+        None
+    }
+
     /// As [`send`](Self::send), but never waits: [`SendError::Full`] instead.
     ///
     /// The default polls `send` once. (Where that begins to dial, the frame is not taken, but a later
@@ -39,15 +45,27 @@ pub trait TxImp: Send + Sync + 'static {
 
     /// Opens a connection to `peer` where there is none, and returns when it is ready.
     ///
-    /// The default sends a frame of kind 0, which peers ignore.
+    /// The default leaves it to `Sessions`, or else sends a frame of kind 0, which
+    /// peers ignore.
     async fn connect(&self, peer: &PeerUrl) -> Result<(), SendError> {
+        #[cfg(feature = "tokio")]
+        if let Some(sessions) = self.sessions() {
+            return sessions.connect(peer).await;
+        }
         let nothing = Frame::Other { kind: 0, data: Bytes::new(), space: None, module: None };
         self.send(peer, nothing.encode()).await
     }
 
-    /// Closes what is open and opens nothing from now on. The default leaves that to the core, which
-    /// refuses new connections and calls [`disconnect`](Self::disconnect) for those that are left.
-    async fn close(&self) {}
+    /// Closes what is open and opens nothing from now on.
+    ///
+    /// The default leaves it to `Sessions`, or else to the core, which refuses new
+    /// connections and calls [`disconnect`](Self::disconnect) for those that are left.
+    async fn close(&self) {
+        #[cfg(feature = "tokio")]
+        if let Some(sessions) = self.sessions() {
+            sessions.close().await;
+        }
+    }
 
     /// What this is called in the stats.
     fn backend(&self) -> &str {

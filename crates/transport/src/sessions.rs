@@ -6,6 +6,7 @@
 
 mod link;
 mod outbox;
+mod pair;
 mod pump;
 mod run;
 mod table;

@@ -5,10 +5,7 @@
 
 use crate::{
     AlreadyRegistered, ApiTransportStats, ModuleRegistration, SendError, SpaceRegistration, TransportStats,
-    TransportTotals, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
-    gate::Way,
-    guarded::{self, Panicked},
-    hnd::GateError,
+    TransportTotals, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler, gate::Way, guarded, hnd::GateError,
 };
 use bytes::Bytes;
 use quorate_wire::{EncodedFrame, Frame, ModuleId, PeerUrl, SpaceId};
@@ -177,47 +174,36 @@ impl Transport {
     }
 
     async fn send(&self, peer: &PeerUrl, space: &SpaceId, frame: &Frame) -> Result<SendOutcome, SendError> {
-        self.check_agents(space).await?;
-        match self.pass(peer, space, frame)? {
+        match self.pass(peer, space, frame).await? {
             Some(frame) => self.imp.send(peer, frame).await.map(|()| SendOutcome::HandedOff),
             None => Ok(SendOutcome::Blocked),
         }
     }
 
     fn try_send(&self, peer: &PeerUrl, space: &SpaceId, frame: &Frame) -> Result<SendOutcome, SendError> {
-        guarded::at_once(self.check_agents(space)).unwrap_or(Err(SendError::Full))?;
-        match self.pass(peer, space, frame)? {
+        match guarded::at_once(self.pass(peer, space, frame)).unwrap_or(Err(SendError::Full))? {
             Some(frame) => self.imp.try_send(peer, frame).map(|()| SendOutcome::HandedOff),
             None => Ok(SendOutcome::Blocked),
         }
     }
 
-    /// A space without anybody in it sends nothing.
-    async fn check_agents(&self, space: &SpaceId) -> Result<(), SendError> {
-        self.refuse_when_closed()?;
-        let handlers = self.hnd.registry.full_snapshot();
-        let (handler, _) = handlers.space(space).ok_or_else(|| unknown(space))?;
-        match self.hnd.asked(handler.has_local_agents()).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(SendError::NoLocalAgents),
-            Ok(Err(refusal)) => Err(SendError::Handler(refusal)),
-            Err(Panicked) => Err(SendError::HandlerPanicked),
-        }
-    }
-
-    /// Through the gate and past the limit: the frame to send, or `None` for a blocked peer.
-    fn pass(
+    /// Past the agents, the gate and the limit: the frame to send, or `None` for a blocked peer.
+    async fn pass(
         &self,
         peer: &PeerUrl,
         space: &SpaceId,
         frame: &Frame,
     ) -> Result<Option<EncodedFrame>, SendError> {
-        match self.hnd.permits(&self.hnd.registry.snapshot(), peer, space, Way::Out) {
-            Some(Ok(true)) => {}
-            Some(Ok(false)) => return Ok(None),
-            Some(Err(GateError::Refused(refusal))) => return Err(SendError::Handler(refusal)),
-            Some(Err(GateError::Panicked)) => return Err(SendError::HandlerPanicked),
-            None => return Err(unknown(space)),
+        self.refuse_when_closed()?;
+        let handlers = self.hnd.registry.full_snapshot();
+        let unknown = || SendError::UnknownSpace { space: space.clone() };
+        let (handler, _) = handlers.space(space).ok_or_else(unknown)?;
+        let answer = self.hnd.asked(handler.has_local_agents()).await;
+        if !answer.map_err(GateError::from)?.map_err(GateError::Refused)? {
+            return Err(SendError::NoLocalAgents);
+        }
+        if !self.hnd.permits(handler, peer, space, Way::Out)? {
+            return Ok(None);
         }
         let encoded = frame.encode();
         let (len, max) = (encoded.len(), self.hnd.config().max_frame_bytes.get());
@@ -236,6 +222,11 @@ impl std::fmt::Debug for Transport {
     }
 }
 
-fn unknown(space: &SpaceId) -> SendError {
-    SendError::UnknownSpace { space: space.clone() }
+impl From<GateError> for SendError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Refused(refusal) => Self::Handler(refusal),
+            GateError::Panicked => Self::HandlerPanicked,
+        }
+    }
 }

@@ -16,7 +16,8 @@ fn read(
 ) {
     for ((member, log), seen) in members.iter().zip(logs).zip(seen) {
         for received in &world.inbox(*member)[*seen..] {
-            log.deliver(&Stamp::decode(&received.payload)).unwrap();
+            log.deliver(&Stamp::decode(&received.payload))
+                .expect("nothing is delivered before what it follows");
         }
         *seen = world.inbox(*member).len();
     }

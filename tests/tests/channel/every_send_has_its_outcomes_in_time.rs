@@ -17,7 +17,7 @@ enum Step {
     Heal,
     Messaging { of: usize, outcome: u8 },
     Crash { of: usize },
-    WallStep { of: usize, minutes: i64 },
+    Jump { of: usize, minutes: i64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,7 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Heal),
         1 => (who.clone(), 0..4u8).prop_map(|(of, outcome)| Step::Messaging { of, outcome }),
         1 => who.clone().prop_map(|of| Step::Crash { of }),
-        1 => (who, -60..60i64).prop_map(|(of, minutes)| Step::WallStep { of, minutes }),
+        1 => (who, -60..60i64).prop_map(|(of, minutes)| Step::Jump { of, minutes }),
     ]
 }
 
@@ -84,10 +84,10 @@ proptest! {
                     alive[of] = false;
                     world.crash(members[of]);
                 }
-                Step::WallStep { of, minutes } if minutes < 0 => {
+                Step::Jump { of, minutes } if minutes < 0 => {
                     world.step_wall_back(members[of], 60 * SECOND * u32::try_from(-minutes).unwrap());
                 }
-                Step::WallStep { of, minutes } => {
+                Step::Jump { of, minutes } => {
                     world.step_wall(members[of], 60 * SECOND * u32::try_from(minutes).unwrap());
                 }
             }

@@ -31,7 +31,8 @@ impl Home {
     /// # Errors
     ///
     /// [`DiskError::Locked`] while another receiver uses the folder; nothing was changed then
-    /// beyond folders that were made.
+    /// beyond folders that were made. A process that this one started a moment ago shares its locks
+    /// until it runs its own program, so a folder that was just closed may still be locked then.
     pub fn open(out: &Path) -> Result<Self, DiskError> {
         let authority = ambient_authority();
         Dir::create_ambient_dir_all(out, authority)

@@ -158,7 +158,9 @@ struct Sender<'a> {
 impl<'a> Sender<'a> {
     fn new(channel: &'a Channel, source: Source, config: SendConfig) -> Self {
         let clock = TokioClock::new();
-        let outbox = Outbox::new(clock.now(), source.manifest().clone(), config.outbox.clone());
+        let expected = config.receivers.len().max(config.outbox.expected);
+        let outbox_config = OutboxConfig { expected, ..config.outbox.clone() };
+        let outbox = Outbox::new(clock.now(), source.manifest().clone(), outbox_config);
         let started = Instant::now();
         Self {
             channel,

@@ -1,21 +1,13 @@
-//! A disk that is full or broken: a clear refusal, nothing under a final name, and a transfer that
-//! goes on when there is room again.
+//! A disk that is full from any call on: a clear refusal, nothing but whole files under a final
+//! name, and a transfer that goes on when there is room again.
 
+use crate::drive::{CHUNK, folder, is_completed, manifest, refusals, send};
 use crate::group::{content, names_in};
-use quorate::files::message::{Chunk, RefusedReason};
-use quorate::files::{
-    DiskError, FileEntry, Folder, Home, Inbox, InboxConfig, InboxEvent, InboxOutput, Manifest, Message,
-    PeerName, Placing, Sink, Stored, TransferId,
-};
-use quorate_base::{Mono, Now, Wall};
-use sha2::{Digest, Sha256};
+use quorate::files::message::RefusedReason;
+use quorate::files::{DiskError, Folder, Inbox, InboxConfig, Placing, Sink, Stored, TransferId};
 use std::cell::Cell;
 use std::io::{Error, ErrorKind};
-use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
-
-const CHUNK: usize = 65_536;
 
 /// A [`Folder`] whose calls fail from a certain one on, after half of the data where it writes.
 struct Failing {
@@ -93,62 +85,6 @@ impl Sink for Failing {
     }
 }
 
-fn manifest(files: &[&[u8]]) -> Manifest {
-    let entry = |content: &&[u8]| FileEntry {
-        name: "f".to_owned(),
-        size: content.len() as u64,
-        sha256: Sha256::digest(content).into(),
-    };
-    Manifest::with_chunk_size(files.iter().map(entry).collect(), CHUNK as u32).unwrap()
-}
-
-/// Offers and sends everything; the events. Stops early at a refusal.
-fn send<S: Sink>(inbox: &mut Inbox<S>, at: u64, manifest: &Manifest, files: &[&[u8]]) -> Vec<InboxEvent> {
-    let now = Now::new(Mono::from_origin(Duration::from_secs(at)), Wall::default());
-    let peer = PeerName::from("x");
-    let mut events = Vec::new();
-    let mut settle = |inbox: &mut Inbox<S>| {
-        loop {
-            while let Some(output) = inbox.poll_output() {
-                if let InboxOutput::Event(event) = output {
-                    events.push(event);
-                }
-            }
-            if inbox.poll_timeout() != Some(Mono::ZERO) {
-                break;
-            }
-            inbox.handle_timeout(now);
-        }
-    };
-    inbox.handle_message(now, &peer, Message::Offer(manifest.clone())).unwrap();
-    settle(inbox);
-    for (file, content) in files.iter().enumerate() {
-        for (chunk, data) in content.chunks(CHUNK).enumerate() {
-            let data = data.to_vec().into();
-            let chunk = Chunk { transfer: manifest.id(), file: file as u32, chunk: chunk as u32, data };
-            inbox.handle_message(now, &peer, Message::Chunk(chunk)).unwrap();
-            settle(inbox);
-        }
-    }
-    events
-}
-
-fn refusals(events: &[InboxEvent]) -> Vec<RefusedReason> {
-    let reason = |event: &InboxEvent| match event {
-        InboxEvent::Refused { reason, .. } => Some(*reason),
-        _ => None,
-    };
-    events.iter().filter_map(reason).collect()
-}
-
-fn is_completed(events: &[InboxEvent]) -> bool {
-    events.iter().any(|event| matches!(event, InboxEvent::Completed { .. }))
-}
-
-fn folder(out: &Path) -> Folder {
-    Folder::new(Home::open(out).unwrap()).unwrap()
-}
-
 #[test]
 fn a_disk_that_fills_up_at_any_call_refuses_and_resumes_when_there_is_room() {
     let (first, second) = (content(1, 3 * CHUNK), content(2, 100));
@@ -179,44 +115,4 @@ fn a_disk_that_fills_up_at_any_call_refuses_and_resumes_when_there_is_room() {
         assert_eq!(std::fs::read_dir(temp.path().join(".quorate/parts")).unwrap().count(), 0);
     }
     assert!(most_calls > 15, "the test reached every kind of call");
-}
-
-#[test]
-fn a_real_file_system_that_is_full_refuses_and_resumes_when_there_is_room() {
-    let temp = tempfile::tempdir().unwrap();
-    let Some(_mounted) = Mounted::tmpfs(temp.path(), "400k") else {
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "skipped: no tmpfs can be mounted here");
-        return;
-    };
-    std::fs::write(temp.path().join("ballast"), vec![0; 200_000]).unwrap();
-    let content = content(3, 4 * CHUNK);
-    let files: [&[u8]; 1] = [&content];
-    let manifest = manifest(&files);
-    let mut inbox = Inbox::new(folder(temp.path()), 1, InboxConfig::default());
-    assert_eq!(refusals(&send(&mut inbox, 0, &manifest, &files)), [RefusedReason::Full]);
-    assert_eq!(names_in(temp.path()), ["ballast"]);
-    std::fs::remove_file(temp.path().join("ballast")).unwrap();
-    assert!(is_completed(&send(&mut inbox, 60, &manifest, &files)));
-    assert_eq!(std::fs::read(temp.path().join("f")).unwrap(), content);
-}
-
-/// A small file system that goes when the value does.
-struct Mounted<'a>(&'a Path);
-
-impl<'a> Mounted<'a> {
-    fn tmpfs(at: &'a Path, size: &str) -> Option<Self> {
-        let options = format!("size={size}");
-        let mut command = std::process::Command::new("mount");
-        let command = command.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at);
-        let status = command.stderr(std::process::Stdio::null()).status().ok()?;
-        status.success().then_some(Self(at))
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        // Lazily: the receiver's folder may still be open.
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status();
-    }
 }

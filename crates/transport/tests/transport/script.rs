@@ -66,11 +66,8 @@ impl TxImp for Scripted {
     async fn disconnect(&self, peer: &PeerUrl, reason: Option<&str>) {
         self.1.disconnect(peer, reason).await;
     }
-    async fn connect(&self, peer: &PeerUrl) -> Result<(), SendError> {
-        self.1.connect(peer).await
-    }
-    async fn close(&self) {
-        self.1.close().await;
+    fn sessions(&self) -> Option<&Sessions> {
+        Some(&self.1)
     }
 }
 

@@ -384,6 +384,26 @@ async fn a_connection_on_its_way_out_is_never_taken_for_a_ready_one() {
     let (_far, ()) = join!(script, connect_and_send);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_dials_while_we_disconnect_gets_a_connection_that_works() {
+    let stage = Stage::new();
+    let mut old = stage.incoming("far", 1);
+    old.send(preflight(b"far"));
+    assert_eq!(old.frame().await, preflight(b"node"));
+    settle().await;
+    stage.send("far", b"fills the link").await.unwrap();
+    stage.send("far", b"waits").await.unwrap();
+    let transport = stage.node.transport.clone();
+    let disconnect = tokio::spawn(async move { transport.disconnect(&mem("far"), Some("bye")).await });
+    settle().await;
+    let mut new = stage.guest("far").await;
+    disconnect.await.unwrap();
+    let sent = timeout(Duration::from_secs(60), stage.send("far", b"over the new one")).await;
+    sent.expect("it never gets there").unwrap();
+    assert_eq!(new.frame().await, notify(b"over the new one"));
+    assert_eq!(stage.node.transport.connected_peers(), [mem("far")]);
+}
+
 #[tokio::test]
 async fn a_transport_keyed_by_urls_must_be_allowed_to() {
     let hub = MemHub::default();

@@ -1,0 +1,4 @@
+//! Nodes that meet, share a channel, and part.
+
+#[cfg(test)]
+mod meet;
