@@ -44,6 +44,8 @@ mod manager;
 mod messaging;
 mod output;
 pub mod request;
+#[cfg(test)]
+mod specifications;
 mod stats;
 
 pub use channel::{Identity, ReliableChannel, SendOptions};

@@ -21,6 +21,8 @@ mod void;
 pub use clock::Lamport;
 pub use frontier::Frontier;
 pub use incoming::{Arrival, Delivery, Incoming, IncomingConfig, IncomingEvent, Missing, Verdict};
+#[cfg(test)]
+pub(crate) use message::SdsProto;
 pub use message::{AckVector, Dependency, Kind, SdsDecodeError, SdsMessage};
 pub use outgoing::{Acknowledged, Outgoing, Retransmission};
 pub use ranges::RangeSet;

@@ -14,4 +14,6 @@ mod wire;
 
 pub use cut::{MAX_SEGMENTS, SegmentError, Segmenter, Segments};
 pub use reassembler::{Admission, Reassembled, Reassembler, SEGMENT_COST, SegmentOrigin};
+#[cfg(test)]
+pub(crate) use wire::{OlderSegmentProto, SegmentProto};
 pub use wire::{Segment, SegmentDecodeError};

@@ -139,21 +139,21 @@ pub(crate) struct SegmentProto {
 
 /// The older layout, for reading.
 #[derive(Clone, PartialEq, prost::Message)]
-struct OlderSegmentProto {
+pub(crate) struct OlderSegmentProto {
     #[prost(bytes = "bytes", tag = "1")]
-    hash: Bytes,
+    pub(crate) hash: Bytes,
     #[prost(uint32, tag = "2")]
-    data_index: u32,
+    pub(crate) data_index: u32,
     #[prost(uint32, tag = "3")]
-    data_count: u32,
+    pub(crate) data_count: u32,
     #[prost(bytes = "bytes", tag = "4")]
-    payload: Bytes,
+    pub(crate) payload: Bytes,
     #[prost(uint32, tag = "5")]
-    parity_index: u32,
+    pub(crate) parity_index: u32,
     #[prost(uint32, tag = "6")]
-    parity_count: u32,
+    pub(crate) parity_count: u32,
     #[prost(bool, tag = "7")]
-    is_parity: bool,
+    pub(crate) is_parity: bool,
 }
 
 fn hash_of(bytes: &Bytes) -> Result<[u8; 32], SegmentDecodeError> {
