@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
 async fn open(plan: &Plan, bars: &Bars) -> Result<Source, Failure> {
     let paths = [plan.file.clone()];
     let bar = bars.reading(Source::size_of(&paths).map_err(usage)?);
-    let task = tokio::task::spawn_blocking(move || Source::open(&paths, |read| bar.inc(read)));
+    let task = tokio::task::spawn_blocking(move || Source::open(&paths, |read| bar.add(read)));
     task.await.map_err(failed)?.map_err(usage)
 }
 

@@ -24,6 +24,11 @@ impl Progress {
         Self { bars: MultiProgress::with_draw_target(target) }
     }
 
+    /// No bars.
+    pub(crate) fn hidden() -> Self {
+        Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()) }
+    }
+
     /// A bar of `total` bytes, labelled `label`.
     pub(crate) fn bar(&self, label: &str, total: u64) -> Bar {
         let bar = ProgressBar::new(total);
@@ -48,6 +53,11 @@ impl Progress {
 }
 
 impl Bar {
+    /// So many more bytes are there.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
     /// So many bytes are there.
     pub(crate) fn set(&self, bytes: u64) {
         self.0.set_position(bytes);
