@@ -5,21 +5,29 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
+mod cipher;
+mod envelope;
+mod files;
 mod frame;
 mod peer_url;
 mod preflight;
 mod sds;
 mod segment;
 mod stream;
+mod ticket;
 mod versions;
 
 pub use channel::channel;
+pub use cipher::cipher;
+pub use envelope::envelope;
+pub use files::files;
 pub use frame::frame;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
+pub use ticket::ticket;
 pub use versions::versions;
 
 /// A target by name.
@@ -33,11 +41,15 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
+    Target { name: "cipher", run: cipher },
+    Target { name: "envelope", run: envelope },
+    Target { name: "files", run: files },
     Target { name: "frame", run: frame },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
+    Target { name: "ticket", run: ticket },
     Target { name: "versions", run: versions },
 ];
