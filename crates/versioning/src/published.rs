@@ -58,7 +58,10 @@ mod tests {
         SupportedApiVersionsSummary::new(SupportedCoreApiVersions::try_from_raw(consensus, api).unwrap())
     }
 
-    fn common(client: &[(u32, u32)], peers: &[((u32, u32), &[(u32, u32)])]) -> Option<ApiVersion> {
+    /// A peer's consensus version and its API versions.
+    type Peer<'a> = ((u32, u32), &'a [(u32, u32)]);
+
+    fn common(client: &[(u32, u32)], peers: &[Peer<'_>]) -> Option<ApiVersion> {
         let answers: BTreeMap<usize, _> =
             peers.iter().map(|(consensus, api)| core(*consensus, api)).enumerate().collect();
         discover_common_api_versions(&core((0, 0), client), &answers).ok().map(|set| set.core)
@@ -70,15 +73,13 @@ mod tests {
         assert_eq!(common(&[(2, 3)], &[((0, 0), &[(2, 4)])]), Some(ApiVersion::new(2, 3)));
         assert_eq!(common(&[(2, 3)], &[((0, 1), &[(2, 4)])]), Some(ApiVersion::new(2, 3)), "another minor");
         assert_eq!(common(&[(2, 3)], &[((1, 0), &[(2, 4)])]), None, "another major");
-        let peers: [((u32, u32), &[(u32, u32)]); 2] =
-            [((0, 0), &[(2, 2), (3, 1)]), ((0, 0), &[(2, 3), (3, 1)])];
+        let peers: [Peer<'_>; 2] = [((0, 0), &[(2, 2), (3, 1)]), ((0, 0), &[(2, 3), (3, 1)])];
         assert_eq!(common(&[(2, 3), (3, 1)], &peers), Some(ApiVersion::new(3, 1)));
     }
 
     #[test]
     fn a_tie_goes_to_the_lowest_major_and_one_peer_is_enough() {
-        let peers: [((u32, u32), &[(u32, u32)]); 3] =
-            [((0, 0), &[(1, 0)]), ((0, 0), &[(2, 0)]), ((9, 0), &[(1, 0)])];
+        let peers: [Peer<'_>; 3] = [((0, 0), &[(1, 0)]), ((0, 0), &[(2, 0)]), ((9, 0), &[(1, 0)])];
         assert_eq!(common(&[(1, 0), (2, 0)], &peers), Some(ApiVersion::new(1, 0)));
     }
 }
