@@ -19,8 +19,7 @@ use quorate_channel::{
     ReliableChannelManager,
 };
 use quorate_transport::{
-    ModuleRegistration, Refusal, RegisterError, SpaceRegistration, Transport, TxModuleHandler,
-    TxSpaceHandler,
+    ModuleRegistration, Refusal, RegisterError, SpaceRegistration, Transport, TxModuleHandler, TxSpaceHandler,
 };
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::collections::BTreeMap;
