@@ -38,7 +38,7 @@ async fn one_peer_never_takes_the_places_of_the_others() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_dials_and_dials_never_has_more_links_than_it_may() {
     let stage = Stage::with(per_key(3));
-    let mut links: Vec<_> = (0..20).map(|_| stage.incoming("far", 0 + 1)).collect();
+    let mut links: Vec<_> = (0..20).map(|_| stage.incoming("far", 1)).collect();
     for link in links.split_off(3) {
         let mut link = link;
         let words = Close::new(CloseCode::Refused, "too many connections of one peer");
