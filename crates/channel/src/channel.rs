@@ -22,7 +22,7 @@ use crate::request::{GivenUp, Requests};
 use crate::sds::{
     Dependency, Frontier, Incoming, IncomingConfig, IncomingEvent, Lamport, Outgoing, Schedule, Voids,
 };
-use crate::segment::{Reassembler, Segmenter};
+use crate::segment::{Reassembler, ReassemblyLimits, Segmenter};
 use crate::stats::ChannelStats;
 use bytes::Bytes;
 use egress::{Flight, Queued};
@@ -125,10 +125,7 @@ impl ReliableChannel {
         let incoming = IncomingConfig {
             lost_after: config.lost_after,
             join: config.join,
-            max_bytes: config.max_receive_bytes,
-            max_bytes_per_sender: config.max_receive_bytes_per_sender,
-            max_sets: config.max_incomplete,
-            reassembly_timeout: config.reassembly_timeout,
+            reassembly: config.reassembly(),
             max_participants: config.max_participants,
         };
         Ok(Self {
@@ -137,7 +134,7 @@ impl ReliableChannel {
             random: Rng::with_seed(entropy),
             now,
             closed: false,
-            segmenter: Segmenter::new(config.segment_bytes),
+            segmenter: Segmenter::new(config.segment_bytes).with_parity(config.parity_permille),
             next_sequence: 0,
             next_request: 1,
             requests: Requests::default(),
@@ -211,7 +208,7 @@ impl ReliableChannel {
             self.expire(given_up, unsent);
         }
         while let Some(sequence) = self.outgoing.poll_due(now.mono) {
-            self.limiter.enqueue(Queued::Message(sequence));
+            self.repeat(now, sequence);
         }
         while self.ephemerals.poll_expired(now.mono).is_some() {}
         self.incoming.handle_timeout(now);
@@ -294,6 +291,7 @@ impl ReliableChannel {
             unacknowledged: self.outgoing.len() as u64,
             waiting: self.incoming.waiting() as u64,
             receive_bytes: (self.incoming.bytes() + self.ephemerals.bytes()) as u64,
+            segments: self.stats.segments.plus(self.incoming.segment_counts()).plus(self.ephemerals.counts()),
             ..self.stats.clone()
         }
     }
@@ -357,8 +355,16 @@ impl ReliableChannel {
     }
 }
 
-/// Ephemeral payloads share a small budget of their own: nobody waits for them.
+/// Ephemeral payloads share a small budget of their own: nobody waits for them, so an old one makes room for a new one.
 fn ephemeral_reassembler() -> Reassembler {
     const BYTES: usize = 32 << 20;
-    Reassembler::new(BYTES, BYTES / 2, 64, Duration::from_secs(30))
+    const SETS: usize = 64;
+    Reassembler::new(ReassemblyLimits {
+        bytes: BYTES,
+        bytes_per_sender: BYTES / 2,
+        sets: SETS,
+        sets_per_sender: SETS / 2,
+        timeout: Duration::from_secs(30),
+        evict: true,
+    })
 }

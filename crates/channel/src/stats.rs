@@ -1,6 +1,7 @@
 //! What a channel has counted since it opened.
 
 use crate::ids::ParticipantId;
+use crate::segment::SegmentCounts;
 use std::collections::BTreeMap;
 
 /// A snapshot of a channel's counters. Every counter only grows, and saturates.
@@ -42,6 +43,8 @@ pub struct ChannelStats {
     pub decrypt_failed: u64,
     /// Envelopes that opened and were malformed, contradictory or from the future.
     pub malformed: u64,
+    /// What became of segments and of the sets they belong to, by cause.
+    pub segments: SegmentCounts,
     /// Gaps reported.
     pub gaps: u64,
     /// Segments of ours that each participant acknowledged.

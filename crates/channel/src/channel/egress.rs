@@ -39,14 +39,14 @@ impl ReliableChannel {
     pub(super) fn send(&mut self, now: Now, payload: Bytes) -> Result<RequestId, SendRefused> {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
-        let count = segments.total();
+        let (count, data) = (segments.total(), segments.data());
         self.check_room(count)?;
         let base = self.next_sequence;
         if base + count as u64 > StructuredId::SEQUENCE_END {
             return Err(SendRefused::SequenceExhausted);
         }
         let request = self.next_request();
-        self.requests.push(request, base..base + count as u64, false);
+        self.requests.push(request, base..base + count as u64, data as u64, false);
         if let Some(expected_at) = self.limiter.expected_at(now) {
             self.event(ChannelEvent::Queued { request, expected_at });
         }
@@ -67,11 +67,11 @@ impl ReliableChannel {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
         self.check_room(segments.total())?;
-        let count = segments.total() as u64;
+        let (count, data) = (segments.total() as u64, segments.data() as u64);
         let base = self.next_ephemeral;
         self.next_ephemeral += count;
         let request = self.next_request();
-        self.requests.push(request, base..base + count, true);
+        self.requests.push(request, base..base + count, data, true);
         for (segment, sequence) in segments.zip(base..) {
             let id = self.structured_id(&segment.hash, sequence).to_message_id();
             let message =
@@ -97,6 +97,19 @@ impl ReliableChannel {
                 }
                 Queued::Sync => self.release_sync(now),
             }
+        }
+    }
+
+    /// The time of a message has come again. Parity that left once waits as long as a data segment of its payload is
+    /// repeated: who has that one needs no parity, and who recovers the payload acknowledges both.
+    pub(super) fn repeat(&mut self, now: Now, sequence: u64) {
+        let request = self.outgoing.request(sequence);
+        let data = request.and_then(|request| self.requests.data_beside(request, sequence));
+        if data.is_some_and(|data| self.outgoing.has_any(data)) {
+            let random = self.random.f64();
+            self.outgoing.handle_attempted(now.mono, sequence, false, random);
+        } else {
+            self.limiter.enqueue(Queued::Message(sequence));
         }
     }
 

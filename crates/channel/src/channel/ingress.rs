@@ -8,7 +8,7 @@ use crate::envelope::MessageEnvelope;
 use crate::error::IngressError;
 use crate::ids::{MessageId, ParticipantId, StructuredId};
 use crate::sds::{Arrival, Kind, Lamport, SdsMessage, Verdict};
-use crate::segment::{Admission, Segment, SegmentOrigin};
+use crate::segment::{Admission, Discard, Segment, SegmentOrigin};
 use quorate_base::Now;
 use std::ops::Range;
 
@@ -54,6 +54,10 @@ impl ReliableChannel {
                 self.stats.foreign += 1
             }
             Err(IngressError::Sealed(_)) => self.stats.decrypt_failed += 1,
+            Err(IngressError::Segment(error)) => {
+                self.stats.segments.discarded(error.discard());
+                self.stats.malformed += 1;
+            }
             Err(IngressError::Full) => self.stats.refused += 1,
             Err(_) => self.stats.malformed += 1,
         }
@@ -129,20 +133,20 @@ impl ReliableChannel {
         let segment = Segment::decode(message.content)?;
         let origin = match StructuredId::parse(message.id.as_str()) {
             Some(id) => {
-                SegmentOrigin::Structured(id.tag, id.sequence.saturating_sub(u64::from(segment.index)))
+                SegmentOrigin::Structured(id.tag, id.sequence.saturating_sub(u64::from(segment.place())))
             }
             None => SegmentOrigin::Opaque(message.sender.clone(), segment.hash),
         };
         match self.ephemerals.handle_segment(now.mono, &origin, &message.sender, segment, 0, false) {
             Admission::Complete(whole) => {
-                self.ephemerals.release(&message.sender, whole.charged);
+                self.ephemerals.release(&whole.sender, whole.charged);
                 self.remember_ephemeral(message.id);
                 self.received(message.sender, whole.payload, true);
             }
             Admission::Stored => self.remember_ephemeral(message.id),
-            Admission::Duplicate => self.stats.duplicates += 1,
-            Admission::Full => return Err(IngressError::Full),
-            Admission::Contradicts | Admission::HashMismatch => return Err(IngressError::Contradiction),
+            Admission::Discarded(Discard::Duplicate) => self.stats.duplicates += 1,
+            Admission::Discarded(Discard::CacheFull) => return Err(IngressError::Full),
+            Admission::Discarded(_) => return Err(IngressError::Contradiction),
         }
         self.stats.segments_received += 1;
         Ok(())
