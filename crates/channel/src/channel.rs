@@ -368,3 +368,6 @@ fn ephemeral_reassembler() -> Reassembler {
         evict: true,
     })
 }
+
+#[cfg(test)]
+mod tests;

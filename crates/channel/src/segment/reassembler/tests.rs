@@ -181,14 +181,13 @@ fn a_poisoned_segment_is_found_by_parity_alone() {
 fn how_much_is_tried_is_bounded_by_what_came() {
     let all = with_parity(&[5; 128 * 100], 1_000);
     let mut reassembler = reassembler(1 << 20);
-    let started = std::time::Instant::now();
     for (number, segment) in all.iter().enumerate() {
         // Everything is forged.
         let forged = Segment { payload: vec![number as u8 ^ 0x55; 128].into(), ..segment.clone() };
         assert!(!matches!(feed(&mut reassembler, &forged), Admission::Complete(_)));
     }
     let trials = reassembler.sets.values().flat_map(|set| &set.claims).map(Claim::trials).sum::<usize>();
-    assert!(trials <= 16 + 200 / 4, "{trials} in {:?}", started.elapsed());
+    assert!(trials <= 16 + 200 / 4, "{trials}");
 }
 
 #[test]
