@@ -11,14 +11,14 @@
 mod egress;
 mod ingress;
 
-use crate::cipher::{Cipher, CipherContext};
+use crate::cipher::{Cipher, CipherContext, Keyring};
 use crate::config::{ChannelConfig, ConfigError};
 use crate::envelope::MessageEnvelope;
 use crate::error::{IngressError, SendError, SendRefused};
 use crate::ids::{ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId, SenderTag};
 use crate::output::{ChannelEvent, DispatchOutcome, Output};
-use crate::rate_limit::{BudgetState, RateLimiter};
-use crate::request::{GivenUp, Requests};
+use crate::rate_limit::{BudgetState, RateLimiter, SpentBudget};
+use crate::request::{GivenUp, Requests, SegmentState};
 use crate::sds::{
     Dependency, Frontier, Incoming, IncomingConfig, IncomingEvent, Lamport, Outgoing, Schedule, Voids,
 };
@@ -102,7 +102,8 @@ pub struct ReliableChannel {
     recent_ephemerals: VecDeque<MessageId>,
 
     limiter: RateLimiter<Queued>,
-    cipher: Box<dyn Cipher>,
+    budget: BudgetState,
+    keyring: Keyring,
     in_flight: BTreeMap<DispatchId, Flight>,
     next_dispatch: u64,
 
@@ -149,7 +150,8 @@ impl ReliableChannel {
             next_ephemeral: 0,
             recent_ephemerals: VecDeque::new(),
             limiter: RateLimiter::new(now, config.rate_limit),
-            cipher,
+            budget: BudgetState::Normal,
+            keyring: Keyring::new(cipher),
             in_flight: BTreeMap::new(),
             next_dispatch: 0,
             outputs: VecDeque::new(),
@@ -211,6 +213,7 @@ impl ReliableChannel {
             self.repeat(now, sequence);
         }
         while self.ephemerals.poll_expired(now.mono).is_some() {}
+        self.keyring.handle_timeout(now.mono, self.requests.oldest());
         self.incoming.handle_timeout(now);
         if self.schedule.is_due(now.mono) {
             let random = self.random.f64();
@@ -219,6 +222,15 @@ impl ReliableChannel {
         }
         self.collect(now);
         self.pump(now);
+    }
+
+    /// From now on `cipher` seals. What earlier ciphers sealed opens for `grace` longer; at most four of them are kept.
+    ///
+    /// A send that was accepted under a cipher never leaves without one: where `cipher` is
+    /// [`plain`](Cipher::is_plain), the earlier cipher goes on sealing what was accepted before, repetitions included.
+    pub fn handle_rotation(&mut self, now: Now, cipher: Box<dyn Cipher>, grace: Duration) {
+        self.now = now;
+        self.keyring.rotate(now.mono, cipher, grace, RequestId(self.next_request));
     }
 
     /// Ends the channel: every open send gets its outcome, and nothing more is sent or received.
@@ -260,6 +272,7 @@ impl ReliableChannel {
             self.incoming.poll_timeout(),
             self.ephemerals.poll_timeout(),
             self.schedule.poll_timeout(),
+            self.keyring.poll_timeout(),
             limiter,
         ];
         timers.into_iter().flatten().min()
@@ -273,6 +286,29 @@ impl ReliableChannel {
     /// The longest payload that can be sent.
     pub const fn max_payload(&self) -> usize {
         self.segmenter.max_payload()
+    }
+
+    /// Takes note of what the network itself allows per epoch (RLN's user message limit): the lower of this and the
+    /// configured limit holds. `Some(0)` lets nothing out; `None` leaves the configured limit alone.
+    pub fn handle_quota(&mut self, now: Now, quota: Option<u32>) {
+        self.now = now;
+        self.limiter.set_quota(quota);
+        self.pump(now);
+    }
+
+    /// What was spent of the rate limit's budget: to be kept over a restart.
+    pub fn spent_budget(&mut self) -> SpentBudget {
+        self.limiter.spent(self.now)
+    }
+
+    /// What an earlier process had spent counts on, unless its epoch is over. To be called before anything is sent.
+    pub fn restore_budget(&mut self, spent: SpentBudget) {
+        self.limiter.restore(self.now, spent);
+    }
+
+    /// Where each segment of a send stands, in their order; `None` once the send has its last outcome.
+    pub fn segment_states(&self, request: RequestId) -> Option<&[SegmentState]> {
+        self.requests.states(request)
     }
 
     /// How much of the rate limit's budget is gone.
@@ -290,6 +326,7 @@ impl ReliableChannel {
         ChannelStats {
             unacknowledged: self.outgoing.len() as u64,
             waiting: self.incoming.waiting() as u64,
+            queued: self.limiter.len() as u64,
             receive_bytes: (self.incoming.bytes() + self.ephemerals.bytes()) as u64,
             segments: self.stats.segments.plus(self.incoming.segment_counts()).plus(self.ephemerals.counts()),
             ..self.stats.clone()

@@ -87,6 +87,16 @@ impl Requests {
         }
     }
 
+    /// Where each segment of a send stands.
+    pub fn states(&self, request: RequestId) -> Option<&[SegmentState]> {
+        self.open.get(&request).map(|open| open.segments.as_slice())
+    }
+
+    /// The oldest send without a final outcome.
+    pub fn oldest(&self) -> Option<RequestId> {
+        self.open.first_key_value().map(|(request, _)| *request)
+    }
+
     /// Whether a segment left before: then what happens to later attempts decides nothing.
     pub fn has_left(&self, request: RequestId, sequence: u64) -> bool {
         let Some(open) = self.open.get(&request) else { return true };

@@ -34,6 +34,16 @@ pub(super) enum Flight {
     Sync,
 }
 
+impl Flight {
+    /// The send that it belongs to; a sync belongs to none.
+    const fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Message { request, .. } | Self::Ephemeral { request, .. } => Some(*request),
+            Self::Sync => None,
+        }
+    }
+}
+
 impl ReliableChannel {
     /// Stages one to three of a persistent send.
     pub(super) fn send(&mut self, now: Now, payload: Bytes) -> Result<RequestId, SendRefused> {
@@ -90,6 +100,9 @@ impl ReliableChannel {
             let Some(queued) = self.limiter.poll(now) else { break };
             match queued {
                 Queued::Message(sequence) => self.release(now, sequence),
+                Queued::Ephemeral { request, sequence, .. } if self.limiter.state(now) != BudgetState::Normal => {
+                    self.fail(now, request, sequence, SendError::BudgetLow);
+                }
                 Queued::Ephemeral { id, message, request, sequence } => {
                     self.requests.released(now.mono, request, sequence, self.config.dispatch_timeout);
                     let message = BytesMut::from(message.as_ref());
@@ -97,6 +110,10 @@ impl ReliableChannel {
                 }
                 Queued::Sync => self.release_sync(now),
             }
+        }
+        let state = self.limiter.state(now);
+        if std::mem::replace(&mut self.budget, state) != state {
+            self.event(ChannelEvent::Budget { state });
         }
     }
 
@@ -235,7 +252,7 @@ impl ReliableChannel {
         ephemeral: bool,
     ) {
         self.limiter.charge();
-        let payload = match self.cipher.seal(&self.context, message) {
+        let payload = match self.keyring.seal(flight.request(), &self.context, message) {
             Ok(payload) => payload,
             Err(error) => return self.unsealed(now, flight, error.into()),
         };

@@ -4,6 +4,7 @@
 //! nothing that is dropped here touches what others sent.
 
 use super::ReliableChannel;
+use crate::cipher::OpenError;
 use crate::envelope::MessageEnvelope;
 use crate::error::IngressError;
 use crate::ids::{MessageId, ParticipantId, StructuredId};
@@ -22,7 +23,7 @@ impl ReliableChannel {
         }
         self.stats.envelopes_received += 1;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
-        let plaintext = self.cipher.open(&self.context, envelope.payload)?;
+        let plaintext = self.keyring.open(now.mono, &self.context, envelope.payload)?;
         let message = SdsMessage::decode(plaintext)?;
         if message.channel != self.identity.channel {
             return Err(IngressError::OtherChannel);
@@ -53,6 +54,7 @@ impl ReliableChannel {
             Err(IngressError::Foreign | IngressError::OtherChannel | IngressError::Closed) => {
                 self.stats.foreign += 1
             }
+            Err(IngressError::Sealed(OpenError::OtherKey)) => self.stats.unknown_key += 1,
             Err(IngressError::Sealed(_)) => self.stats.decrypt_failed += 1,
             Err(IngressError::Segment(error)) => {
                 self.stats.segments.discarded(error.discard());
