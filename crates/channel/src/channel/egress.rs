@@ -100,7 +100,9 @@ impl ReliableChannel {
             let Some(queued) = self.limiter.poll(now) else { break };
             match queued {
                 Queued::Message(sequence) => self.release(now, sequence),
-                Queued::Ephemeral { request, sequence, .. } if self.limiter.state(now) != BudgetState::Normal => {
+                Queued::Ephemeral { request, sequence, .. }
+                    if self.limiter.state(now) != BudgetState::Normal =>
+                {
                     self.fail(now, request, sequence, SendError::BudgetLow);
                 }
                 Queued::Ephemeral { id, message, request, sequence } => {

@@ -88,7 +88,8 @@ impl Keyring {
         sealed: Bytes,
     ) -> Result<Bytes, OpenError> {
         let earlier = self.earlier.iter_mut().filter(|earlier| earlier.opens_until > now);
-        let mut all: Vec<_> = std::iter::once(&mut self.current).chain(earlier.map(|e| &mut e.cipher)).collect();
+        let mut all: Vec<_> =
+            std::iter::once(&mut self.current).chain(earlier.map(|e| &mut e.cipher)).collect();
         all.sort_by_key(|cipher| cipher.is_plain());
         let mut failure = OpenError::Format;
         for cipher in all {
