@@ -3,7 +3,9 @@
 use super::*;
 use crate::cipher::NoCipher;
 use crate::ids::StructuredId;
+use crate::sds::SdsMessage;
 use quorate_base::Wall;
+use std::collections::BTreeSet;
 
 const DATA: u64 = 8;
 const PARITY: u64 = 4;
