@@ -39,9 +39,9 @@ pub struct ChannelStats {
     pub refused: u64,
     /// Envelopes of others on the same network.
     pub foreign: u64,
-    /// Envelopes that did not open, though sealed under a key of ours or in no known format: damaged, forged, or foreign.
+    /// Envelopes that did not open.
     pub decrypt_failed: u64,
-    /// Envelopes sealed under a key that we do not have, or do not have any more.
+    /// Of them, sealed under a key that we do not have, or do not have any more.
     pub unknown_key: u64,
     /// Envelopes that opened and were malformed, contradictory or from the future.
     pub malformed: u64,

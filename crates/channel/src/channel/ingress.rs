@@ -54,8 +54,10 @@ impl ReliableChannel {
             Err(IngressError::Foreign | IngressError::OtherChannel | IngressError::Closed) => {
                 self.stats.foreign += 1
             }
-            Err(IngressError::Sealed(OpenError::OtherKey)) => self.stats.unknown_key += 1,
-            Err(IngressError::Sealed(_)) => self.stats.decrypt_failed += 1,
+            Err(IngressError::Sealed(error)) => {
+                self.stats.decrypt_failed += 1;
+                self.stats.unknown_key += u64::from(*error == OpenError::OtherKey);
+            }
             Err(IngressError::Segment(error)) => {
                 self.stats.segments.discarded(error.discard());
                 self.stats.malformed += 1;

@@ -127,7 +127,11 @@ fn a_new_key_in_the_middle_of_a_send_is_read_by_who_has_both() {
     assert!(matches!(bob.poll_output(), Some(Output::Event(ChannelEvent::Received { .. }))));
     let late = bob.handle_envelope(now(61), before[0].clone());
     assert_eq!(late, Err(IngressError::Sealed(crate::cipher::OpenError::OtherKey)));
-    assert_eq!((bob.stats().unknown_key, bob.stats().decrypt_failed), (1, 0));
+    let mut damaged = before[0].payload.to_vec();
+    damaged[0] ^= 1;
+    let damaged = MessageEnvelope { payload: damaged.into(), ..before[0].clone() };
+    assert!(bob.handle_envelope(now(61), damaged).is_err());
+    assert_eq!((bob.stats().unknown_key, bob.stats().decrypt_failed), (1, 2));
 }
 
 #[test]
