@@ -83,9 +83,9 @@ impl RedbStore {
         let outcome = guarded(|| work(&database));
         if let Err(StoreError::Io(_) | StoreError::Damaged { .. }) = outcome {
             let failed = std::mem::replace(&mut *self.lock(), State::Failed);
-            let _ = guarded(|| Ok(drop(failed)));
+            let _ = dispose(failed);
         }
-        guarded(|| Ok(drop(database)))?;
+        dispose(database)?;
         outcome
     }
 
@@ -158,7 +158,7 @@ impl Store for RedbStore {
 impl Drop for RedbStore {
     fn drop(&mut self) {
         let last = std::mem::replace(&mut *self.lock(), State::Failed);
-        let _ = guarded(|| Ok(drop(last)));
+        let _ = dispose(last);
     }
 }
 
@@ -173,6 +173,13 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreEr
     // What a panic leaves behind is never used again: the caller drops the database.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(StoreError::Damaged { what: "the pages of the file contradict one another".to_owned() })
+    })
+}
+
+fn dispose<T>(value: T) -> Result<(), StoreError> {
+    guarded(|| {
+        drop(value);
+        Ok(())
     })
 }
 
