@@ -134,7 +134,7 @@ fn a_damaged_rule_is_reported_and_a_newer_one_too() {
         .unwrap()
         .set(Rule::block(key("a"), ""))
         .unwrap();
-    let (key, value) = store.scan(b"").unwrap().remove(0);
+    let (key, value) = store.scan(b"", None, 1_000).unwrap().remove(0);
     let reopen = |key: &[u8], value: &[u8]| {
         let store = MemoryStore::new();
         let mut batch = Batch::new();
