@@ -161,7 +161,7 @@ fn a_store_that_fails_leaves_the_list_as_it_was() {
         fn get(&self, _: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
             Ok(None)
         }
-        fn scan(&self, _: &[u8]) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, StoreError> {
+        fn scan(&self, _: &[u8], _: Option<&[u8]>, _: usize) -> Result<Vec<quorate_base::Entry>, StoreError> {
             Ok(Vec::new())
         }
         fn commit(&self, _: Batch) -> Result<(), StoreError> {
