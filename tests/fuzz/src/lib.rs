@@ -5,13 +5,10 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
-<<<<<<< HEAD
 mod cipher;
 mod envelope;
 mod files;
-=======
 mod filter;
->>>>>>> main
 mod frame;
 mod peer_url;
 mod preflight;
@@ -22,13 +19,10 @@ mod ticket;
 mod versions;
 
 pub use channel::channel;
-<<<<<<< HEAD
 pub use cipher::cipher;
 pub use envelope::envelope;
 pub use files::files;
-=======
 pub use filter::filter;
->>>>>>> main
 pub use frame::frame;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
@@ -49,13 +43,10 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
-<<<<<<< HEAD
     Target { name: "cipher", run: cipher },
     Target { name: "envelope", run: envelope },
     Target { name: "files", run: files },
-=======
     Target { name: "filter", run: filter },
->>>>>>> main
     Target { name: "frame", run: frame },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
