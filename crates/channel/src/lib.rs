@@ -64,5 +64,5 @@ pub use manager::{ManagerError, ReliableChannelManager};
 pub use messaging::{Messaging, MessagingError};
 pub use output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
 pub use rate_limit::RateLimitConfig;
-pub use sds::{Missing, SyncConfig};
+pub use sds::{Dialect, Missing, Profile, RepairConfig, Roster, SenderAuth, SyncConfig};
 pub use stats::ChannelStats;

@@ -5,7 +5,7 @@
 //! an admitted one is never thrown away to make room for another.
 
 use super::Segment;
-use crate::ids::{ParticipantId, SenderTag};
+use crate::ids::{MessageId, ParticipantId, SenderTag};
 use bytes::{Bytes, BytesMut};
 use quorate_base::Mono;
 use sha3::{Digest, Keccak256};
@@ -24,6 +24,8 @@ pub enum SegmentOrigin {
     Structured(SenderTag, u64),
     /// Sent with opaque ids: the sender and the payload's hash.
     Opaque(ParticipantId, [u8; 32]),
+    /// A payload in one message with an opaque id, without segments.
+    Whole(MessageId),
 }
 
 /// A payload whose hash is right.
@@ -124,6 +126,27 @@ impl Reassembler {
             return Admission::Full;
         }
         self.store(now, origin, sender, segment, cost)
+    }
+
+    /// Charges a payload that needs no putting together; `false` when there is no room. Given back with
+    /// [`Reassembler::release`].
+    pub fn charge(
+        &mut self,
+        origin: &SegmentOrigin,
+        sender: &ParticipantId,
+        cost: usize,
+        needed: bool,
+    ) -> bool {
+        if !self.has_room(origin, sender, cost, needed) {
+            return false;
+        }
+        if self.exempt.as_ref() == Some(origin) {
+            // It is whole: the next one may exceed the budget again.
+            self.exempt = None;
+        }
+        self.bytes += cost;
+        *self.per_sender.entry(sender.clone()).or_insert(0) += cost;
+        true
     }
 
     /// Gives back what a delivered or dropped payload of `sender` was charged for.
