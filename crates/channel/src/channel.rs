@@ -11,16 +11,16 @@
 mod egress;
 mod ingress;
 
-use crate::cipher::{Cipher, CipherContext};
+use crate::cipher::{Cipher, CipherContext, Keyring};
 use crate::config::{ChannelConfig, ConfigError};
 use crate::envelope::MessageEnvelope;
 use crate::error::{IngressError, SendError, SendRefused};
 use crate::ids::{ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId};
 use crate::output::{ChannelEvent, DispatchOutcome, Output};
-use crate::rate_limit::{BudgetState, RateLimiter};
-use crate::request::{GivenUp, Requests};
+use crate::rate_limit::{BudgetState, RateLimiter, SpentBudget};
+use crate::request::{GivenUp, Requests, SegmentState};
 use crate::sds::{Content, Sds, SenderAuth};
-use crate::segment::{Reassembler, Segmenter};
+use crate::segment::{Reassembler, ReassemblyLimits, Segmenter};
 use crate::stats::ChannelStats;
 use bytes::Bytes;
 use egress::{Flight, Queued};
@@ -84,9 +84,11 @@ pub struct ReliableChannel {
     requests: Requests,
     sds: Sds,
     ephemerals: Reassembler,
+    next_ephemeral: u64,
 
     limiter: RateLimiter<Queued>,
-    cipher: Box<dyn Cipher>,
+    budget: BudgetState,
+    keyring: Keyring,
     in_flight: BTreeMap<DispatchId, Flight>,
     next_dispatch: u64,
 
@@ -111,13 +113,15 @@ impl ReliableChannel {
             context: CipherContext { channel: identity.channel.clone(), topic: identity.topic.clone() },
             now,
             closed: false,
-            segmenter: Segmenter::new(config.segment_bytes),
+            segmenter: Segmenter::new(config.segment_bytes).with_parity(config.parity_permille),
             next_request: 1,
             requests: Requests::default(),
             sds,
             ephemerals: ephemeral_reassembler(),
+            next_ephemeral: 0,
             limiter: RateLimiter::new(now, config.rate_limit),
-            cipher,
+            budget: BudgetState::Normal,
+            keyring: Keyring::new(cipher),
             in_flight: BTreeMap::new(),
             next_dispatch: 0,
             outputs: VecDeque::new(),
@@ -195,10 +199,20 @@ impl ReliableChannel {
             self.expire(given_up, unsent);
         }
         while self.ephemerals.poll_expired(now.mono).is_some() {}
+        self.keyring.handle_timeout(now.mono, self.requests.oldest());
         self.sds.handle_timeout(now);
         let _ = self.collect(now);
         self.queue_due(now);
         self.pump(now);
+    }
+
+    /// From now on `cipher` seals. What earlier ciphers sealed opens for `grace` longer; at most four of them are kept.
+    ///
+    /// A send that was accepted under a cipher never leaves without one: where `cipher` is
+    /// [`plain`](Cipher::is_plain), the earlier cipher goes on sealing what was accepted before, repetitions included.
+    pub fn handle_rotation(&mut self, now: Now, cipher: Box<dyn Cipher>, grace: Duration) {
+        self.now = now;
+        self.keyring.rotate(now.mono, cipher, grace, RequestId(self.next_request));
     }
 
     /// Ends the channel: every open send gets its outcome, and nothing more is sent or received.
@@ -234,8 +248,13 @@ impl ReliableChannel {
         } else {
             None
         };
-        let timers =
-            [self.requests.poll_timeout(), self.sds.poll_timeout(), self.ephemerals.poll_timeout(), limiter];
+        let timers = [
+            self.requests.poll_timeout(),
+            self.sds.poll_timeout(),
+            self.ephemerals.poll_timeout(),
+            self.keyring.poll_timeout(),
+            limiter,
+        ];
         timers.into_iter().flatten().min()
     }
 
@@ -247,6 +266,29 @@ impl ReliableChannel {
     /// The longest payload that can be sent.
     pub const fn max_payload(&self) -> usize {
         self.segmenter.max_payload()
+    }
+
+    /// Takes note of what the network itself allows per epoch (RLN's user message limit): the lower of this and the
+    /// configured limit holds. `Some(0)` lets nothing out; `None` leaves the configured limit alone.
+    pub fn handle_quota(&mut self, now: Now, quota: Option<u32>) {
+        self.now = now;
+        self.limiter.set_quota(quota);
+        self.pump(now);
+    }
+
+    /// What was spent of the rate limit's budget: to be kept over a restart.
+    pub fn spent_budget(&mut self) -> SpentBudget {
+        self.limiter.spent(self.now)
+    }
+
+    /// What an earlier process had spent counts on, unless its epoch is over. To be called before anything is sent.
+    pub fn restore_budget(&mut self, spent: SpentBudget) {
+        self.limiter.restore(self.now, spent);
+    }
+
+    /// Where each segment of a send stands, in their order; `None` once the send has its last outcome.
+    pub fn segment_states(&self, request: RequestId) -> Option<&[SegmentState]> {
+        self.requests.states(request)
     }
 
     /// How much of the rate limit's budget is gone.
@@ -273,6 +315,8 @@ impl ReliableChannel {
             repairs_given: sds.repairs_given,
             unacknowledged: self.sds.unacknowledged() as u64,
             waiting: self.sds.waiting() as u64,
+            queued: self.limiter.len() as u64,
+            segments: self.stats.segments.plus(self.sds.segment_counts()).plus(self.ephemerals.counts()),
             receive_bytes: (self.sds.receive_bytes() + self.ephemerals.bytes()) as u64,
             ..self.stats.clone()
         }
@@ -305,8 +349,19 @@ impl ReliableChannel {
     }
 }
 
-/// Ephemeral payloads share a small budget of their own: nobody waits for them.
+/// Ephemeral payloads share a small budget of their own: nobody waits for them, so an old one makes room for a new one.
 fn ephemeral_reassembler() -> Reassembler {
     const BYTES: usize = 32 << 20;
-    Reassembler::new(BYTES, BYTES / 2, 64, Duration::from_secs(30))
+    const SETS: usize = 64;
+    Reassembler::new(ReassemblyLimits {
+        bytes: BYTES,
+        bytes_per_sender: BYTES / 2,
+        sets: SETS,
+        sets_per_sender: SETS / 2,
+        timeout: Duration::from_secs(30),
+        evict: true,
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,18 +38,28 @@ pub(super) enum Flight {
     Other,
 }
 
+impl Flight {
+    /// The send that it belongs to; a sync or a repair belongs to none.
+    const fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Message { request, .. } | Self::Ephemeral { request, .. } => Some(*request),
+            Self::Other => None,
+        }
+    }
+}
+
 impl ReliableChannel {
     /// Stages one to three of a persistent send.
     pub(super) fn send(&mut self, now: Now, payload: Bytes) -> Result<RequestId, SendRefused> {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
-        let count = segments.total();
+        let (count, data) = (segments.total(), segments.data());
         self.check_room(count)?;
         let request = RequestId(self.next_request);
         let contents = segments.map(|segment| (head(&segment.hash), segment.encode().into()));
         let sequences = self.sds.handle_send_all(now, request, count as u64, contents)?;
         self.next_request += 1;
-        self.requests.push(request, sequences.clone(), false);
+        self.requests.push(request, sequences.clone(), data as u64, false);
         if let Some(expected_at) = self.limiter.expected_at(now) {
             self.event(ChannelEvent::Queued { request, expected_at });
         }
@@ -68,12 +78,14 @@ impl ReliableChannel {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
         self.check_room(segments.total())?;
-        let count = segments.total() as u64;
+        let (count, data) = (segments.total() as u64, segments.data() as u64);
         let request = RequestId(self.next_request);
         self.next_request += 1;
-        self.requests.push(request, 0..count, true);
-        for (segment, sequence) in segments.zip(0..) {
-            let message = self.sds.ephemeral(head(&segment.hash), segment.encode().into());
+        let base = self.next_ephemeral;
+        self.next_ephemeral += count;
+        self.requests.push(request, base..base + count, data, true);
+        for (segment, sequence) in segments.zip(base..) {
+            let message = self.sds.ephemeral(sequence, head(&segment.hash), segment.encode().into());
             self.limiter.enqueue(Queued::Ephemeral { message, request, sequence });
         }
         self.stats.messages_sent += 1;
@@ -87,9 +99,20 @@ impl ReliableChannel {
         while let Some(due) = self.sds.poll_due(now) {
             match due {
                 Due::Sync => self.limiter.enqueue_urgent(Queued::Sds(due)),
+                Due::Message(sequence) if self.is_parity_in_vain(sequence) => {
+                    self.sds.handle_attempted(now, sequence, false);
+                }
                 due => self.limiter.enqueue(Queued::Sds(due)),
             }
         }
+    }
+
+    /// Parity that left once waits as long as a data segment of its payload is repeated: who has that one needs no
+    /// parity, and who recovers the payload acknowledges both.
+    fn is_parity_in_vain(&self, sequence: u64) -> bool {
+        let request = self.sds.request_of(sequence);
+        let data = request.and_then(|request| self.requests.data_beside(request, sequence));
+        data.is_some_and(|data| self.sds.repeats_any(data))
     }
 
     /// Lets go what the rate limit and the messaging layer have room for: stages four and five.
@@ -98,11 +121,20 @@ impl ReliableChannel {
             let Some(queued) = self.limiter.poll(now) else { break };
             match queued {
                 Queued::Sds(due) => self.release(now, due),
+                Queued::Ephemeral { request, sequence, .. }
+                    if self.limiter.state(now) != BudgetState::Normal =>
+                {
+                    self.fail(now, request, sequence, SendError::BudgetLow);
+                }
                 Queued::Ephemeral { message, request, sequence } => {
                     self.requests.released(now.mono, request, sequence, self.config.dispatch_timeout);
                     self.dispatch(now, message, Flight::Ephemeral { sequence, request }, true);
                 }
             }
+        }
+        let state = self.limiter.state(now);
+        if std::mem::replace(&mut self.budget, state) != state {
+            self.event(ChannelEvent::Budget { state });
         }
     }
 
@@ -181,7 +213,7 @@ impl ReliableChannel {
         self.limiter.charge();
         // Whoever sent it, it is copied once: what is sealed grows by a tag.
         let bytes = message.bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
-        let payload = match self.cipher.seal(&self.context, bytes) {
+        let payload = match self.keyring.seal(flight.request(), &self.context, bytes) {
             Ok(payload) => payload,
             Err(error) => return self.unsealed(now, flight, error.into()),
         };

@@ -4,12 +4,13 @@
 //! nothing that is dropped here touches what others sent.
 
 use super::ReliableChannel;
+use crate::cipher::OpenError;
 use crate::envelope::MessageEnvelope;
 use crate::error::IngressError;
 use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
 use crate::output::ChannelEvent;
 use crate::sds::SdsEvent;
-use crate::segment::{Admission, Segment, SegmentOrigin};
+use crate::segment::{Admission, Discard, Segment, SegmentOrigin};
 use bytes::Bytes;
 use quorate_base::Now;
 
@@ -20,7 +21,7 @@ impl ReliableChannel {
         }
         self.stats.envelopes_received += 1;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
-        let plaintext = self.cipher.open(&self.context, envelope.payload)?;
+        let plaintext = self.keyring.open(now.mono, &self.context, envelope.payload)?;
         self.sds.handle_message(now, plaintext, sent_at)?;
         self.collect(now)
     }
@@ -31,7 +32,14 @@ impl ReliableChannel {
             Err(IngressError::Foreign | IngressError::OtherChannel | IngressError::Closed) => {
                 self.stats.foreign += 1
             }
-            Err(IngressError::Sealed(_)) => self.stats.decrypt_failed += 1,
+            Err(IngressError::Sealed(error)) => {
+                self.stats.decrypt_failed += 1;
+                self.stats.unknown_key += u64::from(*error == OpenError::OtherKey);
+            }
+            Err(IngressError::Segment(error)) => {
+                self.stats.segments.discarded(error.discard());
+                self.stats.malformed += 1;
+            }
             Err(IngressError::Full) => self.stats.refused += 1,
             Err(IngressError::Forged(_)) => self.stats.forged += 1,
             Err(_) => self.stats.malformed += 1,
@@ -85,19 +93,19 @@ impl ReliableChannel {
         let segment = Segment::decode(content)?;
         let origin = match StructuredId::parse(id.as_str()) {
             Some(id) => {
-                SegmentOrigin::Structured(id.tag, id.sequence.saturating_sub(u64::from(segment.index)))
+                SegmentOrigin::Structured(id.tag, id.sequence.saturating_sub(u64::from(segment.place())))
             }
             None => SegmentOrigin::Opaque(sender.clone(), segment.hash),
         };
         match self.ephemerals.handle_segment(now.mono, &origin, &sender, segment, 0, false) {
             Admission::Complete(whole) => {
-                self.ephemerals.release(&sender, whole.charged);
+                self.ephemerals.release(&whole.sender, whole.charged);
                 self.received(sender, whole.payload, true);
             }
             Admission::Stored => {}
-            Admission::Duplicate => self.stats.duplicates += 1,
-            Admission::Full => return Err(IngressError::Full),
-            Admission::Contradicts | Admission::HashMismatch => return Err(IngressError::Contradiction),
+            Admission::Discarded(Discard::Duplicate) => self.stats.duplicates += 1,
+            Admission::Discarded(Discard::CacheFull) => return Err(IngressError::Full),
+            Admission::Discarded(_) => return Err(IngressError::Contradiction),
         }
         self.stats.segments_received += 1;
         Ok(())

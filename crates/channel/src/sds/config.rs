@@ -2,6 +2,7 @@
 
 use super::{Dialect, FilterConfig, IncomingConfig, SyncConfig};
 use crate::config::{AckPolicy, ConfigError, JoinPolicy};
+use crate::segment::ReassemblyLimits;
 use quorate_base::Backoff;
 use std::time::Duration;
 
@@ -100,10 +101,14 @@ impl Default for SdsConfig {
             incoming: IncomingConfig {
                 lost_after: Duration::from_secs(120),
                 join: JoinPolicy::FromNow,
-                max_bytes: 128 << 20,
-                max_bytes_per_sender: 64 << 20,
-                max_sets: 1_024,
-                reassembly_timeout: Duration::from_secs(300),
+                reassembly: ReassemblyLimits {
+                    bytes: 128 << 20,
+                    bytes_per_sender: 64 << 20,
+                    sets: 1_024,
+                    sets_per_sender: 512,
+                    timeout: Duration::from_secs(300),
+                    evict: false,
+                },
                 max_participants: 1_024,
             },
         }

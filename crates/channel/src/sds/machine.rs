@@ -19,7 +19,7 @@ use super::{
 };
 use crate::config::ConfigError;
 use crate::ids::{ChannelId, MessageId, ParticipantId, RequestId, SenderTag};
-use crate::segment::SegmentDecodeError;
+use crate::segment::{SegmentCounts, SegmentDecodeError};
 use bytes::Bytes;
 use fastrand::Rng;
 use quorate_base::{Mono, Now};
@@ -193,7 +193,6 @@ pub struct Sds {
     auth: Option<SenderAuth>,
 
     next_sequence: u64,
-    next_ephemeral: u64,
     lamport: Lamport,
     frontier: Frontier,
     outgoing: Outgoing,
@@ -238,7 +237,6 @@ impl Sds {
             random: Rng::with_seed(entropy),
             auth: None,
             next_sequence: 0,
-            next_ephemeral: 0,
             lamport: Lamport::starting_at(config.dialect, now.wall),
             frontier: Frontier::with_log(log),
             outgoing: Outgoing::new(config.acks.clone(), config.retransmit),
@@ -358,6 +356,21 @@ impl Sds {
     /// Own messages that wait for acknowledgements.
     pub fn unacknowledged(&self) -> usize {
         self.outgoing.len()
+    }
+
+    /// The send that a message belongs to, as long as it may be sent again.
+    pub fn request_of(&self, sequence: u64) -> Option<RequestId> {
+        self.outgoing.request(sequence)
+    }
+
+    /// Whether any message in `sequences` may be sent again.
+    pub fn repeats_any(&self, sequences: Range<u64>) -> bool {
+        self.outgoing.has_any(sequences)
+    }
+
+    /// What became of segments and sets.
+    pub const fn segment_counts(&self) -> SegmentCounts {
+        self.incoming.segment_counts()
     }
 
     /// Payloads that wait for their causal past.

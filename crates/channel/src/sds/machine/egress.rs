@@ -58,10 +58,10 @@ impl Sds {
         Ok(base..self.next_sequence)
     }
 
-    /// Makes an ephemeral message, which nobody acknowledges, orders or repeats.
-    pub fn ephemeral(&mut self, tag: [u8; 4], content: Bytes) -> Prepared {
-        let id = StructuredId { tag: self.own, sequence: self.next_ephemeral, content: tag }.to_message_id();
-        self.next_ephemeral = (self.next_ephemeral + 1) % StructuredId::SEQUENCE_END;
+    /// Makes an ephemeral message, which nobody acknowledges, orders or repeats. Ephemeral messages are counted for themselves.
+    pub fn ephemeral(&self, sequence: u64, tag: [u8; 4], content: Bytes) -> Prepared {
+        let sequence = sequence % StructuredId::SEQUENCE_END;
+        let id = StructuredId { tag: self.own, sequence, content: tag }.to_message_id();
         let message = SdsMessage { content, ..self.bare(id.clone()) };
         Prepared { id, bytes: self.encode(&message), attempt: 0, request: None }
     }

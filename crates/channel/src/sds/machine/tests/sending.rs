@@ -54,7 +54,7 @@ fn the_profile_compact_writes_no_filter_and_costs_little() {
 #[test]
 fn an_ephemeral_message_has_neither_time_nor_history_and_is_told_at_once_and_once() {
     let mut group = lip(interop);
-    let prepared = group.members[0].ephemeral(*b"ephe", "hi".into());
+    let prepared = group.members[0].ephemeral(0, *b"ephe", "hi".into());
     let message = SdsMessage::decode(group.dialect, prepared.bytes).unwrap();
     assert_eq!((message.kind(), message.time, message.history.len()), (Kind::Ephemeral, None, 0));
     assert_eq!((&message.bloom_filter, group.members[0].unacknowledged()), (&None, 0));
