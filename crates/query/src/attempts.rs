@@ -141,7 +141,7 @@ impl<P: Clone + PartialEq, E> Attempts<P, E> {
         });
         if let Some((peer, attempt)) = overdue {
             let name = self.slots.get(peer).map(|slot| slot.peer.clone())?;
-            self.outputs.push_back(AttemptOutput::Cancel { attempt, peer: name });
+            self.cancel(attempt, name);
             self.end(now, attempt, AttemptOutcome::TimedOut);
             return Some(self.lapse(now, peer, true));
         }
@@ -184,13 +184,12 @@ impl<P: Clone + PartialEq, E> Attempts<P, E> {
             if let State::InFlight { attempt, .. } = slot.state {
                 let name = slot.peer.clone();
                 self.end(now, attempt, AttemptOutcome::Cancelled);
-                self.outputs.push_back(AttemptOutput::Cancel { attempt, peer: name });
+                self.cancel(attempt, name);
             }
             if self.slots.get(peer).is_some_and(|slot| slot.is_open()) {
                 self.slot_state(peer, State::Stopped);
             }
         }
-        self.outputs.retain(|output| matches!(output, AttemptOutput::Cancel { .. }));
         self.hedge_at = None;
     }
 
@@ -261,6 +260,15 @@ impl<P: Clone + PartialEq, E> Attempts<P, E> {
     /// How many answers and failures came for attempts that had ended.
     pub const fn late(&self) -> u64 {
         self.late
+    }
+
+    /// Takes an attempt back: one that the driver has not seen never leaves.
+    fn cancel(&mut self, attempt: AttemptId, peer: P) {
+        let unseen = |output: &AttemptOutput<P>| matches!(output, AttemptOutput::Ask { attempt: asked, .. } if *asked == attempt);
+        match self.outputs.iter().position(unseen) {
+            Some(index) => drop(self.outputs.remove(index)),
+            None => self.outputs.push_back(AttemptOutput::Cancel { attempt, peer }),
+        }
     }
 
     fn lapse(&mut self, now: Mono, peer: usize, retryable: bool) -> Lapse {
