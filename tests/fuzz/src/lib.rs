@@ -6,10 +6,13 @@
 
 mod channel;
 mod cipher;
+mod connect_info;
 mod envelope;
+mod fanout;
 mod files;
 mod filter;
 mod frame;
+mod invite_code;
 mod peer_url;
 mod preflight;
 mod sds;
@@ -17,13 +20,17 @@ mod segment;
 mod stream;
 mod ticket;
 mod versions;
+mod versions_binary;
 
 pub use channel::channel;
 pub use cipher::cipher;
+pub use connect_info::connect_info;
 pub use envelope::envelope;
+pub use fanout::fanout;
 pub use files::files;
 pub use filter::filter;
 pub use frame::frame;
+pub use invite_code::invite_code;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use sds::sds;
@@ -31,6 +38,7 @@ pub use segment::segment;
 pub use stream::stream;
 pub use ticket::ticket;
 pub use versions::versions;
+pub use versions_binary::versions_binary;
 
 /// A target by name.
 pub struct Target {
@@ -44,10 +52,13 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
     Target { name: "cipher", run: cipher },
+    Target { name: "connect_info", run: connect_info },
     Target { name: "envelope", run: envelope },
+    Target { name: "fanout", run: fanout },
     Target { name: "files", run: files },
     Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
+    Target { name: "invite_code", run: invite_code },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
     Target { name: "sds", run: sds },
@@ -55,4 +66,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stream", run: stream },
     Target { name: "ticket", run: ticket },
     Target { name: "versions", run: versions },
+    Target { name: "versions_binary", run: versions_binary },
 ];
