@@ -122,7 +122,7 @@ impl QuicSource {
         let read = match self.deadline {
             Some(deadline) => timeout_at(deadline, read)
                 .await
-                .map_err(|_| LinkError::broken("the peer did not finish a frame in time"))?,
+                .map_err(|_| PeerViolation::FrameTimeout)?,
             None => read.await,
         };
         let next_stream = Protocol::of(&self.connection) == Protocol::Kitsune2;
