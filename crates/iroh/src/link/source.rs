@@ -120,9 +120,7 @@ impl QuicSource {
         };
         let read = stream.read_many_chunks(&mut self.chunks[..]);
         let read = match self.deadline {
-            Some(deadline) => timeout_at(deadline, read)
-                .await
-                .map_err(|_| PeerViolation::FrameTimeout)?,
+            Some(deadline) => timeout_at(deadline, read).await.map_err(|_| PeerViolation::FrameTimeout)?,
             None => read.await,
         };
         let next_stream = Protocol::of(&self.connection) == Protocol::Kitsune2;
