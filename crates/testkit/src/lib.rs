@@ -8,6 +8,7 @@
 //! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
 //! | `netns` | [`netns`] | [`netns::alone`]: a test where there is no network but loopback |
 //! | `relay` | [`relay`] | [`relay::Relay`]: an iroh relay on loopback |
+//! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
 //! **What it does not do.** But for `relay` it opens no socket; it sleeps never and reads no clock: a simulated minute costs what the
@@ -37,6 +38,8 @@ pub mod netns;
 pub mod network;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(feature = "store")]
+pub mod store;
 #[cfg(feature = "transport")]
 pub mod transport;
 #[cfg(feature = "channel")]
