@@ -191,9 +191,9 @@ mod tests {
     #[test]
     fn who_asks_for_none_cites_none() {
         let mut frontier = Frontier::default();
-        frontier.delivered(id(1, 0), 10, []);
-        frontier.sent(id(9, 0), 20);
-        frontier.delivered(id(2, 0), 21, []);
+        delivered(&mut frontier, id(1, 0), 10, &[]);
+        sent(&mut frontier, id(9, 0), 20);
+        delivered(&mut frontier, id(2, 0), 21, &[]);
         assert_eq!(frontier.cite(0), []);
     }
 
