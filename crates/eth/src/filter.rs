@@ -54,7 +54,11 @@ impl LogFilter {
         let topics = log.topics();
         (self.addresses.is_empty() || self.addresses.contains(&log.address))
             && self.topics.len() <= topics.len()
-            && self.topics.iter().zip(topics).all(|(choice, topic)| choice.is_empty() || choice.contains(topic))
+            && self
+                .topics
+                .iter()
+                .zip(topics)
+                .all(|(choice, topic)| choice.is_empty() || choice.contains(topic))
     }
 
     /// Whether a block with this bloom filter may have logs that are asked for. `false` is certain.
@@ -62,7 +66,10 @@ impl LogFilter {
         let holds = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
         let address = self.addresses.is_empty() || self.addresses.iter().any(|one| holds(one.as_slice()));
         address
-            && self.topics.iter().all(|choice| choice.is_empty() || choice.iter().any(|one| holds(one.as_slice())))
+            && self
+                .topics
+                .iter()
+                .all(|choice| choice.is_empty() || choice.iter().any(|one| holds(one.as_slice())))
     }
 
     /// Whether a block is within the range, as far as the range says which.
@@ -82,10 +89,7 @@ impl LogFilter {
 }
 
 /// One value, several of which one will do, or null for any.
-fn choices<T>(
-    given: &Json<'_>,
-    read: impl Fn(&Json<'_>) -> Result<T, Rejected>,
-) -> Result<Vec<T>, Rejected> {
+fn choices<T>(given: &Json<'_>, read: impl Fn(&Json<'_>) -> Result<T, Rejected>) -> Result<Vec<T>, Rejected> {
     if given.is_null() {
         return Ok(Vec::new());
     }

@@ -15,7 +15,10 @@ pub const MAX_FIELDS: usize = 23;
 
 /// A header. Optional fields belong to forks; one is there only if all before it are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of the Yellow Paper and of the EIPs, by their JSON names")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of the Yellow Paper and of the EIPs, by their JSON names"
+)]
 pub struct Header {
     pub parent_hash: B256,
     pub uncles_hash: B256,
@@ -196,7 +199,8 @@ impl Seal {
             });
         };
         let items = seal_fields.list_of_bytes(2)?;
-        let [first, second] = <[Bytes; 2]>::try_from(items).map_err(|_| seal_fields.malformed("two items"))?;
+        let [first, second] =
+            <[Bytes; 2]>::try_from(items).map_err(|_| seal_fields.malformed("two items"))?;
         if count_items(&first) != Some(1) || count_items(&second) != Some(1) {
             return Err(seal_fields.malformed("two items of RLP"));
         }

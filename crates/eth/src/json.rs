@@ -163,7 +163,12 @@ impl<'a> Json<'a> {
     }
 
     /// An error unless the value read is the one that `from` names.
-    pub(crate) fn expect<T: PartialEq>(&self, read: T, wanted: T, from: &'static str) -> Result<(), Rejected> {
+    pub(crate) fn expect<T: PartialEq>(
+        &self,
+        read: T,
+        wanted: T,
+        from: &'static str,
+    ) -> Result<(), Rejected> {
         if read == wanted { Ok(()) } else { Err(self.differs(from)) }
     }
 
@@ -202,12 +207,28 @@ mod tests {
 
     #[test]
     fn numbers_are_integers_or_hex_of_any_length_that_fits() {
-        let value = json!([7, "0x7", "0x07", "0x", "0x000000000000000000000000000000000000000000000000000000000000000000001",
-            "7", -1, 1.5, "0xg", "0x1ffffffffffffffff", null, [], {}]);
+        let value = json!([
+            7,
+            "0x7",
+            "0x07",
+            "0x",
+            "0x000000000000000000000000000000000000000000000000000000000000000000001",
+            "7",
+            -1,
+            1.5,
+            "0xg",
+            "0x1ffffffffffffffff",
+            null,
+            [],
+            {}
+        ]);
         let root = Json::root(&value);
         let read: Vec<_> = root.items().unwrap().map(|item| item.u64().ok()).collect();
         let none = None;
-        assert_eq!(read, [Some(7), Some(7), Some(7), Some(0), Some(1), none, none, none, none, none, none, none, none]);
+        assert_eq!(
+            read,
+            [Some(7), Some(7), Some(7), Some(0), Some(1), none, none, none, none, none, none, none, none]
+        );
     }
 
     #[test]

@@ -70,7 +70,12 @@ pub enum Depth {
 ///
 /// The error says what does not hold and where; it is the node's fault. Cost: linear in the answer, plus
 /// one signature recovery per transaction.
-pub fn verify(question: &Question, response: &Value, trust: &Trust, depth: Depth) -> Result<Verdict, Rejected> {
+pub fn verify(
+    question: &Question,
+    response: &Value,
+    trust: &Trust,
+    depth: Depth,
+) -> Result<Verdict, Rejected> {
     let root = Json::root(response);
     let response = match root.value().as_array().map(Vec::len) {
         None => root,

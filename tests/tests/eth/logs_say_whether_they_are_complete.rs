@@ -63,7 +63,9 @@ fn logs_outside_the_filter_or_out_of_order_are_refused() {
     let chain = chain();
     let wide = ("eth_getLogs", json!([{ "fromBlock": "0x1", "toBlock": "0x9" }]));
     let answer = ask(&chain, &wide, &Proof::default());
-    for narrow in [of_contract(["0x1", "0x9"]), ("eth_getLogs", json!([{ "fromBlock": "0x3", "toBlock": "0x9" }]))] {
+    for narrow in
+        [of_contract(["0x1", "0x9"]), ("eth_getLogs", json!([{ "fromBlock": "0x3", "toBlock": "0x9" }]))]
+    {
         let error = check(&narrow, &answer, &Trust::nobody(), Depth::Standard).unwrap_err();
         assert_eq!(error.reason, Reason::OutsideFilter);
     }

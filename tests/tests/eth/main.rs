@@ -22,7 +22,12 @@ fn ask(chain: &Chain, (method, params): &Request, proof: &Proof) -> Value {
     chain.answer(&json!(1), method, params, proof)
 }
 
-fn check((method, params): &Request, answer: &Value, trust: &Trust, depth: Depth) -> Result<Verdict, Rejected> {
+fn check(
+    (method, params): &Request,
+    answer: &Value,
+    trust: &Trust,
+    depth: Depth,
+) -> Result<Verdict, Rejected> {
     let question = Question::parse(method, params).expect("the request is well-formed");
     verify(&question, answer, trust, depth)
 }

@@ -44,7 +44,8 @@ fn the_answer_to_another_question_is_refused() {
     for asked in &all {
         for given in all.iter().filter(|given| *given != asked) {
             let answer = ask(&chain, given, &Proof { full: true, ..Proof::default() });
-            if let Ok(Verdict::Verified(verified)) = check(asked, &answer, &Trust::nobody(), Depth::Standard) {
+            if let Ok(Verdict::Verified(verified)) = check(asked, &answer, &Trust::nobody(), Depth::Standard)
+            {
                 // Only where both questions have the same answer.
                 let honest = ask(&chain, asked, &Proof { full: true, ..Proof::default() });
                 let honest = super::value(check(asked, &honest, &Trust::nobody(), Depth::Standard));
@@ -83,9 +84,15 @@ fn among_several_answers_the_first_that_is_proven_counts() {
     };
     let body = honest.to_string();
     assert!(matches!(judge(json!([nothing, lie, body])), Judgement::Verified { response: 2, .. }));
-    assert!(matches!(judge(json!([lie, nothing])), Judgement::Unproven { response: 1, what: Unproven::Null }));
+    assert!(matches!(
+        judge(json!([lie, nothing])),
+        Judgement::Unproven { response: 1, what: Unproven::Null }
+    ));
     let Judgement::Rejected { response: 1, why } = judge(json!([lie, lie])) else { panic!() };
     assert_eq!(why.to_string(), "$.result: it differs from what is proven");
     assert!(Case::parse(&json!({ "request": { "method": "eth_call" }, "responses": [1] })).is_err());
-    assert!(Case::parse(&json!({ "request": { "method": "eth_getCode", "params": ["0x1"] }, "responses": [] })).is_err());
+    assert!(
+        Case::parse(&json!({ "request": { "method": "eth_getCode", "params": ["0x1"] }, "responses": [] }))
+            .is_err()
+    );
 }

@@ -17,6 +17,10 @@ pub(super) enum Reference<'a> {
 
 /// A node.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is looked at a time, on the stack: a box would be an allocation per node"
+)]
 pub(super) enum Node<'a> {
     Branch(Branch<'a>),
     Extension { path: Path<'a>, child: Reference<'a> },

@@ -16,7 +16,9 @@ fn proof_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>, key: &[u8]) -> (B256, Vec<Byte
     }
     let root = builder.root();
     let nodes = builder.take_proof_nodes().into_nodes_sorted();
-    (root, nodes.into_iter().map(|(_, node)| node).collect())
+    // An embedded node is in its parent, and no node of the proof.
+    let nodes = nodes.into_iter().filter(|(path, node)| path.is_empty() || node.len() >= 32);
+    (root, nodes.map(|(_, node)| node).collect())
 }
 
 /// Keys of one length whose tries are deep, with values short enough to be embedded, and longer ones.

@@ -41,7 +41,8 @@ pub(super) fn verify(
             asked = Some(proven.value(field, &given, case)?);
         }
     }
-    let value = asked.ok_or_else(|| accounts.reject(Reason::NotInTrie { what: "the account that was asked for" }))?;
+    let value =
+        asked.ok_or_else(|| accounts.reject(Reason::NotInTrie { what: "the account that was asked for" }))?;
     Ok(Verified::new(Answer::Account(value), anchor))
 }
 
@@ -62,8 +63,12 @@ impl Proven {
             code_hash: given.need("codeHash")?.hash()?,
         };
         let nodes = given.need("accountProof")?;
-        let absent =
-            TrieAccount { nonce: 0, balance: U256::ZERO, storage_root: EMPTY_ROOT_HASH, code_hash: KECCAK256_EMPTY };
+        let absent = TrieAccount {
+            nonce: 0,
+            balance: U256::ZERO,
+            storage_root: EMPTY_ROOT_HASH,
+            code_hash: KECCAK256_EMPTY,
+        };
         let found = look_up(state_root, keccak256(address).as_slice(), &nodes)?;
         let agrees = match &found {
             Some(bytes) => alloy_rlp::encode(told) == **bytes,
@@ -91,7 +96,12 @@ impl Proven {
     }
 
     /// What was asked for, from the proof; the node's result must say the same.
-    fn value(&self, field: AccountField, given: &Json<'_>, case: &Case<'_>) -> Result<AccountValue, Rejected> {
+    fn value(
+        &self,
+        field: AccountField,
+        given: &Json<'_>,
+        case: &Case<'_>,
+    ) -> Result<AccountValue, Rejected> {
         const PROVEN: &str = "what is proven";
         let result = &case.result;
         Ok(match field {

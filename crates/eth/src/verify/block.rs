@@ -34,7 +34,10 @@ pub(super) fn verify(case: &Case<'_>, wanted: BlockId, full: bool) -> Result<Ver
     let transactions = transactions(case, &header, hash, full)?;
     let uncles = uncles(case, &header)?;
     let withdrawals = withdrawals(told, &header)?;
-    Ok(Verified::new(Answer::Block(Box::new(Block { hash, header, transactions, uncles, withdrawals })), anchor))
+    Ok(Verified::new(
+        Answer::Block(Box::new(Block { hash, header, transactions, uncles, withdrawals })),
+        anchor,
+    ))
 }
 
 /// `eth_getBlockTransactionCountBy…`: the proof has the header and all transactions.
@@ -97,7 +100,11 @@ fn transactions(case: &Case<'_>, header: &Header, block: B256, full: bool) -> Re
             Ok(Transactions::Hashes(hashes))
         }
         None if header.transactions_root == ordered_trie_root::<Bytes>(&[]) => {
-            if hashes.is_empty() { Ok(Transactions::Hashes(hashes)) } else { Err(told.differs("the empty block")) }
+            if hashes.is_empty() {
+                Ok(Transactions::Hashes(hashes))
+            } else {
+                Err(told.differs("the empty block"))
+            }
         }
         None => Ok(Transactions::Open),
     }
@@ -126,7 +133,11 @@ fn raw_transactions(proof: &Json<'_>) -> Result<Vec<Bytes>, Rejected> {
     }
     items
         .map(|item| {
-            if item.is_object() { Ok(transaction::from_json(&item)?.encoded_2718().into()) } else { item.bytes() }
+            if item.is_object() {
+                Ok(transaction::from_json(&item)?.encoded_2718().into())
+            } else {
+                item.bytes()
+            }
         })
         .collect()
 }

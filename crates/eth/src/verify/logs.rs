@@ -76,9 +76,9 @@ fn place(
         .get(&number.u64()?)
         .ok_or_else(|| number.reject(Reason::NotInTrie { what: "anything: the proof lacks this block" }))?;
     let hash = told.need("transactionHash")?;
-    let receipt = block
-        .receipt(hash.hash()?)
-        .ok_or_else(|| hash.reject(Reason::NotInTrie { what: "anything: the proof lacks this transaction" }))?;
+    let receipt = block.receipt(hash.hash()?).ok_or_else(|| {
+        hash.reject(Reason::NotInTrie { what: "anything: the proof lacks this transaction" })
+    })?;
     block.place(receipt).check(told)?;
     if let Some(removed) = told.find("removed") {
         removed.expect(removed.boolean()?, false, "a log in a block")?;

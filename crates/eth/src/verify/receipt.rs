@@ -28,9 +28,11 @@ pub(super) fn verify(case: &Case<'_>, wanted: B256) -> Result<Verified<Answer>, 
     let anchor = case.vouch(&header)?;
     let index = case.proof.need("txIndex")?.u64()?;
     let transaction = transaction_at(&header, index, &case.proof.need("txProof")?)?;
-    case.result
-        .at("transactionHash")
-        .expect(keccak256(&transaction), wanted, "the hash that was asked for")?;
+    case.result.at("transactionHash").expect(
+        keccak256(&transaction),
+        wanted,
+        "the hash that was asked for",
+    )?;
 
     let nodes = case.proof.need("merkleProof")?;
     let held = receipt_at(&header, index, &nodes)?;

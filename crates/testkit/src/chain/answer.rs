@@ -36,7 +36,9 @@ impl Chain {
                 let in3 = json!({ "proof": proof, "currentBlock": number, "lastNodeList": 0 });
                 json!({ "id": id, "jsonrpc": "2.0", "result": result, "in3": in3 })
             }
-            None => json!({ "id": id, "jsonrpc": "2.0", "error": { "code": -32601, "message": "the method is not known" } }),
+            None => {
+                json!({ "id": id, "jsonrpc": "2.0", "error": { "code": -32601, "message": "the method is not known" } })
+            }
         }
     }
 
@@ -120,12 +122,16 @@ impl Chain {
                     .into_iter()
                     .filter(|log| {
                         let first_topic = filter.get("topics").and_then(|topics| topics.get(0));
-                        let topic = first_topic.is_none_or(|wanted| wanted.is_null() || log["topics"].get(0) == Some(wanted));
+                        let topic = first_topic
+                            .is_none_or(|wanted| wanted.is_null() || log["topics"].get(0) == Some(wanted));
                         wanted("address", &log["address"]) && topic
                     })
                     .collect();
                 if proof.full || !logs.is_empty() {
-                    receipts.insert(receipt["transactionHash"].as_str()?.to_owned(), block.log_receipt_proof(index));
+                    receipts.insert(
+                        receipt["transactionHash"].as_str()?.to_owned(),
+                        block.log_receipt_proof(index),
+                    );
                 }
                 found.extend(logs);
             }
@@ -189,7 +195,8 @@ impl Block {
     }
 
     fn receipt_json(&self, index: usize) -> Value {
-        let (Some(receipt), Some((tx, from))) = (self.receipts.get(index), self.transactions.get(index)) else {
+        let (Some(receipt), Some((tx, from))) = (self.receipts.get(index), self.transactions.get(index))
+        else {
             return Value::Null;
         };
         let place = json!({

@@ -4,8 +4,8 @@ use super::proofs::{indexed, proof_in};
 use super::state::State;
 use super::{Block, CHAIN_ID, address, key};
 use alloy_consensus::{
-    Eip658Value, Header, Receipt, ReceiptEnvelope, SignableTransaction, Transaction as _, TxEip1559, TxEip2930,
-    TxEip4844, TxEip4844Variant, TxEip7702, TxEnvelope, TxLegacy, TxType,
+    Eip658Value, Header, Receipt, ReceiptEnvelope, SignableTransaction, Transaction as _, TxEip1559,
+    TxEip2930, TxEip4844, TxEip4844Variant, TxEip7702, TxEnvelope, TxLegacy, TxType,
 };
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
@@ -23,10 +23,16 @@ const EMITTERS: u8 = 4;
 /// The next block; the forks are spread over the chain's length.
 pub(super) fn block(random: &mut Rng, number: u64, blocks: u64, parent: Option<&Block>) -> Block {
     let fork = number * 8 / blocks.max(1);
-    let count = if number.is_multiple_of(7) { 0 } else { random.u64(1..40) };
+    let count = match number % 7 {
+        0 => 0,
+        // Deep tries in a few blocks; in most of them shallow ones, which are quick to go through.
+        1 => random.u64(20..40),
+        _ => random.u64(1..7),
+    };
     let transactions: Vec<_> = (0..count).map(|index| transaction(random, index, fork)).collect();
     let receipts = receipts(random, &transactions, fork);
-    let uncles: Vec<Header> = (0..if fork == 0 { random.u64(0..3) } else { 0 }).map(|_| header(random, 0)).collect();
+    let uncles: Vec<Header> =
+        (0..if fork == 0 { random.u64(0..3) } else { 0 }).map(|_| header(random, 0)).collect();
     let withdrawals = (fork >= 2).then(|| withdrawals(random, number));
     let mut state = parent.map(|parent| parent.state.clone()).unwrap_or_default();
     change(random, &mut state);
@@ -36,11 +42,13 @@ pub(super) fn block(random: &mut Rng, number: u64, blocks: u64, parent: Option<&
     header.parent_hash = parent.map_or(B256::ZERO, |parent| parent.hash);
     header.ommers_hash = keccak256(alloy_rlp::encode(&uncles));
     header.state_root = state.root();
-    header.transactions_root = proof_in(&indexed(transactions.iter().map(|(tx, _)| tx.encoded_2718())), &[]).0;
+    header.transactions_root =
+        proof_in(&indexed(transactions.iter().map(|(tx, _)| tx.encoded_2718())), &[]).0;
     header.receipts_root = proof_in(&indexed(receipts.iter().map(Encodable2718::encoded_2718)), &[]).0;
     header.logs_bloom = receipts.iter().flat_map(|receipt| receipt.logs()).collect();
     header.gas_used = receipts.last().map_or(0, ReceiptEnvelope::cumulative_gas_used);
-    header.withdrawals_root = withdrawals.as_ref().map(|list| alloy_consensus::proofs::calculate_withdrawals_root(list));
+    header.withdrawals_root =
+        withdrawals.as_ref().map(|list| alloy_consensus::proofs::calculate_withdrawals_root(list));
     Block { hash: header.hash_slow(), header, transactions, receipts, uncles, withdrawals, state }
 }
 

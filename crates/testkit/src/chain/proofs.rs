@@ -20,7 +20,9 @@ pub(super) fn proof_in(entries: &Tries, key: &[u8]) -> (B256, Vec<Bytes>) {
     }
     let root = builder.root();
     let nodes = builder.take_proof_nodes().into_nodes_sorted();
-    (root, nodes.into_iter().map(|(_, node)| node).collect())
+    // An embedded node is in its parent, and no node of the proof.
+    let nodes = nodes.into_iter().filter(|(path, node)| path.is_empty() || node.len() >= 32);
+    (root, nodes.map(|(_, node)| node).collect())
 }
 
 /// The trie of a list, whose keys are the encoded places.

@@ -67,9 +67,8 @@ impl Account {
     }
 
     fn entries(&self) -> Tries {
-        let entry = |(slot, value): (&U256, &U256)| {
-            (keccak256(B256::from(*slot)).to_vec(), alloy_rlp::encode(value))
-        };
+        let entry =
+            |(slot, value): (&U256, &U256)| (keccak256(B256::from(*slot)).to_vec(), alloy_rlp::encode(value));
         self.storage.iter().map(entry).collect()
     }
 }

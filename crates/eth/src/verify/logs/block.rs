@@ -54,7 +54,12 @@ impl ProvenBlock {
     }
 
     pub(super) fn place(&self, receipt: &ProvenReceipt) -> Place<'_> {
-        Place { header: &self.header, block: self.hash, index: receipt.index, transaction: receipt.transaction }
+        Place {
+            header: &self.header,
+            block: self.hash,
+            index: receipt.index,
+            transaction: receipt.transaction,
+        }
     }
 
     /// Whether the block has no other receipt: those that are here have the root that the header tells.
@@ -78,7 +83,8 @@ impl ProvenReceipt {
         hash.expect(hash.hash()?, transaction, "the proven transaction")?;
         let nodes = given.need("proof")?;
         let encoded = receipt_at(header, index, &nodes)?;
-        let logs = logs_of(&encoded).ok_or_else(|| nodes.malformed("the proof of a receipt of type 0 to 4"))?;
+        let logs =
+            logs_of(&encoded).ok_or_else(|| nodes.malformed("the proof of a receipt of type 0 to 4"))?;
         Ok(Self { transaction, index, logs, encoded })
     }
 }

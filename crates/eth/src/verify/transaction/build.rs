@@ -21,8 +21,7 @@ pub(in crate::verify) fn from_json(told: &Json<'_>) -> Result<TxEnvelope, Reject
     let (r, s) = (told.need("r")?.u256()?, told.need("s")?.u256()?);
     if kind == 0 {
         let v = told.need("v")?;
-        let (odd, chain_id) =
-            legacy_parity(v.u64()?).ok_or_else(|| v.malformed("27, 28, or 35 and more"))?;
+        let (odd, chain_id) = legacy_parity(v.u64()?).ok_or_else(|| v.malformed("27, 28, or 35 and more"))?;
         let signature = Signature::new(r, s, odd);
         return Ok(TxEnvelope::from(legacy(told, chain_id)?.into_signed(signature)));
     }
@@ -186,10 +185,7 @@ fn access_list(told: &Json<'_>) -> Result<AccessList, Rejected> {
     .map(AccessList)
 }
 
-fn list<T>(
-    given: &Json<'_>,
-    read: impl Fn(&Json<'_>) -> Result<T, Rejected>,
-) -> Result<Vec<T>, Rejected> {
+fn list<T>(given: &Json<'_>, read: impl Fn(&Json<'_>) -> Result<T, Rejected>) -> Result<Vec<T>, Rejected> {
     let items = given.items()?;
     if items.len() > MAX_LIST {
         return Err(given.reject(Reason::TooMany { max: MAX_LIST }));
