@@ -15,6 +15,7 @@ mod fuzz;
 mod lint;
 mod machines;
 mod out;
+mod peers;
 mod process;
 mod test;
 mod tidy;
@@ -35,7 +36,11 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
-    Command { name: "ci", help: "everything below but bench, with the minutes of each stage", run: ci::run },
+    Command {
+        name: "ci",
+        help: "everything below but bench and peers, with the minutes of each stage",
+        run: ci::run,
+    },
     Command { name: "fmt", help: "check the formatting; --fix formats", run: fmt::run },
     Command { name: "tidy", help: "what no compiler checks; --fix copies the quick start", run: tidy::run },
     Command { name: "lint", help: "clippy: the workspace, then each package alone", run: lint::run },
@@ -45,7 +50,14 @@ const COMMANDS: &[Command] = &[
     Command { name: "wasm", help: "check the machine crates for wasm32-unknown-unknown", run: wasm::run },
     Command { name: "deny", help: "bans, licences and sources of all dependencies", run: deny::run },
     Command { name: "fuzz", help: "each fuzz target for a while: [--seconds N] [TARGET…]", run: fuzz::run },
-    Command { name: "bench", help: "the benchmarks: [--quick] [NAME…]", run: bench::run },
+    Command {
+        name: "bench",
+        help: "the benchmarks: [--quick] [NAME…]; beside others: --peers [NAME…]",
+        run: bench::run,
+    },
+    Command {
+        name: "peers", help: "our code against that of others: [NAME…] [-- FILTER…]", run: peers::run
+    },
     Command { name: "help", help: "this list", run: help },
 ];
 

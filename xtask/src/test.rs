@@ -51,8 +51,13 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    /// Whether no test passed or failed.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.passed == 0 && self.failed == 0
+    }
+
     /// Adds a line when it is a closing line of nextest or of the built-in harness.
-    fn add(&mut self, line: &str) {
+    pub(crate) fn add(&mut self, line: &str) {
         let line = without_colours(line);
         let line = line.trim_start();
         if !(line.starts_with("Summary [") || line.starts_with("test result:")) {
@@ -69,6 +74,14 @@ impl Count {
                 _ => {}
             }
         }
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Count {
+    fn add_assign(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
     }
 }
 

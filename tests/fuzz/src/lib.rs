@@ -5,21 +5,27 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
+mod eth;
+mod filter;
 mod frame;
 mod peer_url;
 mod preflight;
 mod sds;
 mod segment;
 mod stream;
+mod trie;
 mod versions;
 
 pub use channel::channel;
+pub use eth::eth;
+pub use filter::filter;
 pub use frame::frame;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
+pub use trie::trie;
 pub use versions::versions;
 
 /// A target by name.
@@ -33,11 +39,14 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
+    Target { name: "eth", run: eth },
+    Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
+    Target { name: "trie", run: trie },
     Target { name: "versions", run: versions },
 ];

@@ -2,8 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy does not see that helpers belong to tests")]
 
+mod addresses;
+mod blocking;
+mod by_url;
+mod closing;
 mod connections;
+mod factory;
 mod gate;
+mod inbox;
+mod limits;
 mod panics;
 mod registry;
 mod script;
