@@ -7,6 +7,7 @@
 //! | `chain` | [`chain`] | [`chain::Chain`]: Ethereum blocks with real tries, and the answers of a node that has them |
 //! | `network` | [`network`] | [`network::FaultPlan`]: which copies of a message arrive when, as a pure function |
 //! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
+//! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
 //! **What it does not do.** It opens no socket, sleeps never and reads no clock: a simulated minute costs what the
@@ -34,6 +35,8 @@ pub mod chain;
 pub mod clock;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(feature = "store")]
+pub mod store;
 #[cfg(feature = "transport")]
 pub mod transport;
 #[cfg(feature = "channel")]

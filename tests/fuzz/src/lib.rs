@@ -5,9 +5,12 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
+mod connect_info;
 mod eth;
+mod fanout;
 mod filter;
 mod frame;
+mod invite_code;
 mod peer_url;
 mod preflight;
 mod sds;
@@ -15,11 +18,15 @@ mod segment;
 mod stream;
 mod trie;
 mod versions;
+mod versions_binary;
 
 pub use channel::channel;
+pub use connect_info::connect_info;
 pub use eth::eth;
+pub use fanout::fanout;
 pub use filter::filter;
 pub use frame::frame;
+pub use invite_code::invite_code;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use sds::sds;
@@ -27,6 +34,7 @@ pub use segment::segment;
 pub use stream::stream;
 pub use trie::trie;
 pub use versions::versions;
+pub use versions_binary::versions_binary;
 
 /// A target by name.
 pub struct Target {
@@ -40,8 +48,11 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
     Target { name: "eth", run: eth },
+    Target { name: "connect_info", run: connect_info },
+    Target { name: "fanout", run: fanout },
     Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
+    Target { name: "invite_code", run: invite_code },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
     Target { name: "sds", run: sds },
@@ -49,4 +60,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stream", run: stream },
     Target { name: "trie", run: trie },
     Target { name: "versions", run: versions },
+    Target { name: "versions_binary", run: versions_binary },
 ];
