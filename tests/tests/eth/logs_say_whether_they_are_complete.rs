@@ -7,10 +7,9 @@ use quorate_testkit::chain::Proof;
 use serde_json::{Value, json};
 
 fn logs(request: &super::Request, answer: &Value) -> Logs {
-    match super::value(check(request, answer, &Trust::nobody(), Depth::Standard)) {
-        Answer::Logs(logs) => logs,
-        other => panic!("{other:?}"),
-    }
+    let value = super::value(check(request, answer, &Trust::nobody(), Depth::Standard));
+    let Answer::Logs(logs) = value else { unreachable!("logs were asked for") };
+    logs
 }
 
 fn of_contract(range: [&str; 2]) -> super::Request {

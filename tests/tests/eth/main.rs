@@ -34,17 +34,16 @@ fn check(
 
 /// The value, which must have been verified.
 fn value(verdict: Result<Verdict, Rejected>) -> Answer {
-    match verdict {
-        Ok(Verdict::Verified(verified)) => verified.claimed().clone(),
-        other => panic!("not verified: {other:?}"),
-    }
+    verified(verdict).claimed().clone()
 }
 
 fn verified(verdict: Result<Verdict, Rejected>) -> Verified<Answer> {
-    match verdict {
-        Ok(Verdict::Verified(verified)) => verified,
-        other => panic!("not verified: {other:?}"),
-    }
+    assert!(matches!(verdict, Ok(Verdict::Verified(_))), "not verified: {verdict:?}");
+    let found = verdict.ok().and_then(|verdict| match verdict {
+        Verdict::Verified(verified) => Some(verified),
+        Verdict::Unproven(_) => None,
+    });
+    found.expect("it was just looked at")
 }
 
 /// Requests of every method about a block and what is in it.
