@@ -9,6 +9,7 @@ mod exit;
 mod group;
 mod output;
 mod progress;
+mod proof;
 mod recv;
 mod send;
 mod signal;

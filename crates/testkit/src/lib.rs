@@ -4,6 +4,7 @@
 //!
 //! | feature | module | holds |
 //! |---|---|---|
+//! | `chain` | [`chain`] | [`chain::Chain`]: Ethereum blocks with real tries, and the answers of a node that has them |
 //! | `network` | [`network`] | [`network::FaultPlan`]: which copies of a message arrive when, as a pure function |
 //! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
 //! | `netns` | [`netns`] | [`netns::alone`]: a test where there is no network but loopback |
@@ -30,6 +31,8 @@ assert_eq!(world.inbox(b).len(), 1);
 ```
 "#
 )]
+#[cfg(feature = "chain")]
+pub mod chain;
 #[cfg(feature = "channel")]
 pub mod clock;
 #[cfg(feature = "netns")]

@@ -8,6 +8,7 @@ mod channel;
 mod cipher;
 mod connect_info;
 mod envelope;
+mod eth;
 mod fanout;
 mod files;
 mod filter;
@@ -19,6 +20,7 @@ mod sds;
 mod segment;
 mod stream;
 mod ticket;
+mod trie;
 mod versions;
 mod versions_binary;
 
@@ -26,6 +28,7 @@ pub use channel::channel;
 pub use cipher::cipher;
 pub use connect_info::connect_info;
 pub use envelope::envelope;
+pub use eth::eth;
 pub use fanout::fanout;
 pub use files::files;
 pub use filter::filter;
@@ -37,6 +40,7 @@ pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
 pub use ticket::ticket;
+pub use trie::trie;
 pub use versions::versions;
 pub use versions_binary::versions_binary;
 
@@ -54,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cipher", run: cipher },
     Target { name: "connect_info", run: connect_info },
     Target { name: "envelope", run: envelope },
+    Target { name: "eth", run: eth },
     Target { name: "fanout", run: fanout },
     Target { name: "files", run: files },
     Target { name: "filter", run: filter },
@@ -65,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
     Target { name: "ticket", run: ticket },
+    Target { name: "trie", run: trie },
     Target { name: "versions", run: versions },
     Target { name: "versions_binary", run: versions_binary },
 ];
