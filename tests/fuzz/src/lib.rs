@@ -11,6 +11,7 @@ mod peer_url;
 mod preflight;
 mod sds;
 mod segment;
+mod session;
 mod stream;
 mod versions;
 
@@ -21,6 +22,7 @@ pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use sds::sds;
 pub use segment::segment;
+pub use session::session;
 pub use stream::stream;
 pub use versions::versions;
 
@@ -41,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "preflight", run: preflight },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
+    Target { name: "session", run: session },
     Target { name: "stream", run: stream },
     Target { name: "versions", run: versions },
 ];
