@@ -141,7 +141,7 @@ fn a_damaged_rule_is_reported_and_a_newer_one_too() {
         .unwrap()
         .set(Rule::block(key("a"), ""))
         .unwrap();
-    let (key, value) = store.scan(b"").unwrap().remove(0);
+    let (key, value) = store.scan(b"", None, 1_000).unwrap().remove(0);
     let reopen = |key: &[u8], value: &[u8]| {
         let store = MemoryStore::new();
         let mut batch = Batch::new();
@@ -168,7 +168,7 @@ fn a_store_that_fails_leaves_the_list_as_it_was() {
         fn get(&self, _: &[u8]) -> Result<Option<bytes::Bytes>, StoreError> {
             Ok(None)
         }
-        fn scan(&self, _: &[u8]) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, StoreError> {
+        fn scan(&self, _: &[u8], _: Option<&[u8]>, _: usize) -> Result<Vec<quorate_base::Entry>, StoreError> {
             Ok(Vec::new())
         }
         fn commit(&self, _: Batch) -> Result<(), StoreError> {
