@@ -38,8 +38,10 @@ const QUIET: SpaceId = SpaceId::from_static(b"quiet");
 /// What the flood may cost above the idle node.
 const ALLOWED: usize = 64 << 20;
 const ATTACKERS: usize = 48;
-/// What a link holds in each direction, as a socket would.
-const PIPE: usize = 64 << 10;
+/// What a link holds in each direction. (A socket's would be the system's, and not count.)
+const PIPE: usize = 16 << 10;
+/// How much is read at once.
+const READ: usize = 64 << 10;
 
 fn limits() -> StreamLimits {
     StreamLimits { preflight: 70 << 10, data: (16 << 20) + 5 }
@@ -68,7 +70,7 @@ impl FrameSource for Source {
             if !frames.is_empty() {
                 return Ok(());
             }
-            self.buffer.reserve(PIPE);
+            self.buffer.reserve(READ);
             let read = self.stream.read_buf(&mut self.buffer).await.map_err(LinkError::broken)?;
             if read == 0 {
                 return Err(LinkError::broken("the peer is gone"));
@@ -201,29 +203,31 @@ fn notify(space: SpaceId, data: Bytes) -> Bytes {
     encode_data(Frame::Notify { space, data }.into_encoded(), &limits()).unwrap().to_bytes()
 }
 
-/// What one attacker writes on one connection, again and again until the link takes no more.
-fn attack(kind: usize, round: usize, big: &Bytes) -> Vec<Bytes> {
+/// What the attackers write on their connections, again and again until the link takes no more: made once, so
+/// that it does not count as the node's.
+fn attacks() -> Vec<Vec<Bytes>> {
     let announce = |kind: u8, len: u32| Bytes::from([&[kind][..], &len.to_be_bytes()].concat());
-    match kind {
+    let big = notify(SPACE, Bytes::from(vec![0x5a; (16 << 20) - 100]));
+    let many = |data: &'static [u8]| (0..500).flat_map(|_| notify(SPACE, Bytes::from_static(data))).collect();
+    vec![
         // A frame that announces 16 MiB and stops in the middle.
-        0 => vec![announce(1, 16 << 20), big.slice(..8 << 20)],
+        vec![announce(1, 16 << 20), big.slice(..8 << 20)],
         // One that stops after its head.
-        1 => vec![announce(1, 16 << 20)],
+        vec![announce(1, 16 << 20)],
         // Messages without bytes, and small ones, to an inbox that nobody reads.
-        2 => vec![(0..500).flat_map(|_| notify(SPACE, Bytes::new())).collect()],
-        3 => vec![(0..500).flat_map(|_| notify(SPACE, Bytes::from_static(&[7; 40]))).collect()],
-        // Large ones.
-        4 => vec![notify(SPACE, big.slice(..1 << 20))],
-        // The largest.
-        5 => vec![notify(SPACE, big.slice(..(16 << 20) - 100))],
-        // Spaces that nobody knows, each another one, with long names.
-        6 => vec![notify(format!("{round:01000}").into_bytes().into(), Bytes::new())],
+        vec![many(b"")],
+        vec![many(&[7; 40])],
+        // Large ones, and the largest.
+        vec![notify(SPACE, Bytes::from(vec![1; 1 << 20]))],
+        vec![big],
+        // Spaces that nobody knows, with long names.
+        (0..100).map(|number| notify(format!("{number:01000}").into_bytes().into(), Bytes::new())).collect(),
         // Second preflights, garbage, unknown types, what is too large.
-        7 => vec![introduction("again")],
-        8 => vec![announce(1, 3), Bytes::from_static(&[0xff; 3])],
-        9 => vec![announce(9, 1)],
-        _ => vec![announce(1, u32::MAX)],
-    }
+        vec![introduction("again")],
+        vec![announce(1, 3), Bytes::from_static(&[0xff; 3])],
+        vec![announce(9, 1)],
+        vec![announce(1, u32::MAX)],
+    ]
 }
 
 /// One attacker: connects under ever new names, misbehaves until it is thrown out, and comes back.
@@ -231,10 +235,9 @@ async fn attacker(
     target: Arc<Target>,
     number: usize,
     stop: Arc<AtomicBool>,
-    big: Bytes,
+    attack: Vec<Bytes>,
     written: Arc<AtomicUsize>,
 ) {
-    let kind = number % 11;
     for round in 0.. {
         let blocked = if number.is_multiple_of(2) { "blocked" } else { "" };
         let name = format!("attacker-{number}-{round}-{blocked}");
@@ -242,11 +245,10 @@ async fn attacker(
         let mut open = link.write_all(&introduction(&name)).await.is_ok();
         let until = Instant::now() + Duration::from_millis(300);
         while open && !stop.load(Relaxed) && Instant::now() < until {
-            for piece in attack(kind, round, &big) {
+            for piece in &attack {
                 // A link that is full or gone is left, as an attacker would.
                 let limit = Duration::from_millis(100);
-                open =
-                    open && matches!(tokio::time::timeout(limit, link.write_all(&piece)).await, Ok(Ok(())));
+                open = open && matches!(tokio::time::timeout(limit, link.write_all(piece)).await, Ok(Ok(())));
                 written.fetch_add(piece.len(), Relaxed);
             }
             tokio::task::yield_now().await;
@@ -255,7 +257,7 @@ async fn attacker(
             return;
         }
         // Some hold on to what they have begun.
-        if kind < 2 && round % 3 == 0 {
+        if number % 3 == 0 && round % 3 == 0 {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -303,7 +305,7 @@ fn say(text: &str) {
 async fn flood(time: Duration) {
     let target = Arc::new(Target::new());
     let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let big = Bytes::from(vec![0x5a; 16 << 20]);
+    let attacks = attacks();
     let friend = tokio::spawn(honest(target.clone(), stop.clone()));
     while target.heard.load(Relaxed) < 100 {
         tokio::task::yield_now().await;
@@ -312,7 +314,7 @@ async fn flood(time: Duration) {
     let attackers: Vec<_> = (0..ATTACKERS)
         .map(|number| {
             let (target, stop, written) = (target.clone(), stop.clone(), written.clone());
-            tokio::spawn(attacker(target, number, stop, big.clone(), written))
+            tokio::spawn(attacker(target, number, stop, attacks[number % attacks.len()].clone(), written))
         })
         .collect();
     let (begin, mut peak) = (Instant::now(), 0);
