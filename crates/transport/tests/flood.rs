@@ -70,7 +70,10 @@ impl FrameSource for Source {
             if !frames.is_empty() {
                 return Ok(());
             }
-            self.buffer.reserve(READ);
+            // What is read into is used up before there is more: a chunk must not keep a buffer larger than itself.
+            if self.buffer.capacity() < READ / 16 {
+                self.buffer.reserve(READ);
+            }
             let read = self.stream.read_buf(&mut self.buffer).await.map_err(LinkError::broken)?;
             if read == 0 {
                 return Err(LinkError::broken("the peer is gone"));
