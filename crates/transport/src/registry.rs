@@ -313,3 +313,6 @@ impl std::fmt::Debug for Registration {
         out.field("space", &self.space).field("module", &self.module).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,11 +265,15 @@ impl Transport {
         let handlers = self.hnd.registry.full_snapshot();
         let unknown = || SendError::UnknownSpace { space: space.clone() };
         let (handler, _) = handlers.space(space).ok_or_else(unknown)?;
+        let module = match frame {
+            Frame::Module { module, .. } => Some(module),
+            _ => None,
+        };
         let answer = self.hnd.asked(handler.has_local_agents()).await;
         if !answer.map_err(GateError::from)?.map_err(GateError::Refused)? {
             return Err(SendError::NoLocalAgents);
         }
-        if !self.hnd.permits(handler, peer, true, space, Way::Out)? {
+        if !self.hnd.permits(handler, peer, true, (space, module), Way::Out)? {
             return Ok(None);
         }
         let encoded = frame.encode();

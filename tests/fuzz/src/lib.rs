@@ -18,6 +18,7 @@ mod peer_url;
 mod preflight;
 mod sds;
 mod segment;
+mod session;
 mod stream;
 mod ticket;
 mod trie;
@@ -38,6 +39,7 @@ pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use sds::sds;
 pub use segment::segment;
+pub use session::session;
 pub use stream::stream;
 pub use ticket::ticket;
 pub use trie::trie;
@@ -68,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "preflight", run: preflight },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
+    Target { name: "session", run: session },
     Target { name: "stream", run: stream },
     Target { name: "ticket", run: ticket },
     Target { name: "trie", run: trie },
