@@ -5,20 +5,24 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
+mod envelope;
 mod filter;
 mod frame;
 mod peer_url;
 mod preflight;
+mod reassembly;
 mod sds;
 mod segment;
 mod stream;
 mod versions;
 
 pub use channel::channel;
+pub use envelope::envelope;
 pub use filter::filter;
 pub use frame::frame;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
+pub use reassembly::reassembly;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
@@ -35,10 +39,12 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
+    Target { name: "envelope", run: envelope },
     Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
+    Target { name: "reassembly", run: reassembly },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
