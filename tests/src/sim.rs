@@ -155,8 +155,12 @@ impl Run {
         let count = scenario.participants;
         let stays = |index: usize| scenario.trouble != Trouble::Churn || index % 3 != 2;
         let names: Vec<String> = (0..count).map(|index| format!("p{index}")).collect();
-        let staying: Vec<&str> =
-            names.iter().enumerate().filter(|(index, _)| stays(*index)).map(|(_, name)| name.as_str()).collect();
+        let staying: Vec<&str> = names
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| stays(*index))
+            .map(|(_, name)| name.as_str())
+            .collect();
         let seats = names.iter().enumerate().map(|(index, name)| Seat {
             name: name.clone(),
             member: world.join(name, setup(&staying, name)),
@@ -224,7 +228,7 @@ impl Run {
             Trouble::None => {}
             Trouble::Bursts => {
                 self.world.heal();
-                if seconds % 3 == 0 && talking {
+                if seconds.is_multiple_of(3) && talking {
                     let mut members: Vec<_> = self.seats.iter().map(|seat| seat.member).collect();
                     self.random.shuffle(&mut members);
                     let out = members.split_off(members.len() - members.len() / 3);
@@ -249,7 +253,7 @@ impl Run {
             }
             Trouble::Churn => self.churn(talking),
             Trouble::Clocks => {
-                if seconds % 2 == 0 && talking {
+                if seconds.is_multiple_of(2) && talking {
                     let member = self.seats[self.random.usize(..self.seats.len())].member;
                     let step = Duration::from_secs(self.random.u64(1..3_600));
                     if self.random.bool() {

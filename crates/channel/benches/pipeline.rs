@@ -10,8 +10,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use quorate_base::{Mono, Now, Wall};
 use quorate_channel::segment::{Segment, Segmenter};
 use quorate_channel::{
-    ChannelConfig, ChannelEvent, ChannelKey, Cipher, DispatchOutcome, Identity, MessageEnvelope, NoCipher, Output,
-    ReliableChannel, SendOptions, XChaCha20Poly1305Cipher,
+    ChannelConfig, ChannelEvent, ChannelKey, Cipher, DispatchOutcome, Identity, MessageEnvelope, NoCipher,
+    Output, ReliableChannel, SendOptions, XChaCha20Poly1305Cipher,
 };
 use sha3::{Digest, Keccak256};
 use std::hint::black_box;
@@ -20,7 +20,10 @@ use std::time::{Duration, Instant};
 const MIB: usize = 1 << 20;
 
 fn now(millis: u64) -> Now {
-    Now::new(Mono::from_origin(Duration::from_millis(millis)), Wall::from_unix_millis(1_700_000_000_000 + millis))
+    Now::new(
+        Mono::from_origin(Duration::from_millis(millis)),
+        Wall::from_unix_millis(1_700_000_000_000 + millis),
+    )
 }
 
 fn cipher() -> Box<dyn Cipher> {
@@ -28,9 +31,11 @@ fn cipher() -> Box<dyn Cipher> {
 }
 
 fn open(name: &str, cipher: Box<dyn Cipher>, parity_permille: u16) -> ReliableChannel {
-    let identity = Identity { channel: "c".into(), topic: "/quorate/1/c/proto".into(), participant: name.into() };
+    let identity =
+        Identity { channel: "c".into(), topic: "/quorate/1/c/proto".into(), participant: name.into() };
     let config = ChannelConfig { parity_permille, ..ChannelConfig::default() };
-    ReliableChannel::open(now(0), identity, config, cipher, name.len() as u64).expect("the configuration is valid")
+    ReliableChannel::open(now(0), identity, config, cipher, name.len() as u64)
+        .expect("the configuration is valid")
 }
 
 fn payload(len: usize) -> Bytes {
@@ -144,50 +149,76 @@ fn shares(_: &mut Criterion) {
     let bytes = payload(MIB);
     let time = |mut work: Box<dyn FnMut()>| {
         work();
-        (0..ROUNDS).map(|_| {
-            let started = Instant::now();
-            work();
-            started.elapsed()
-        }).min().unwrap_or_default()
+        (0..ROUNDS)
+            .map(|_| {
+                let started = Instant::now();
+                work();
+                started.elapsed()
+            })
+            .min()
+            .unwrap_or_default()
     };
     let segmenter = Segmenter::new(ChannelConfig::default().segment_bytes);
     let segments: Vec<Segment> = segmenter.cut(bytes.clone()).expect("it fits").collect();
     let encoded: Vec<Vec<u8>> = segments.iter().map(Segment::encode).collect();
     let hash = {
         let bytes = bytes.clone();
-        time(Box::new(move || { black_box(Keccak256::digest(&bytes)); }))
+        time(Box::new(move || {
+            black_box(Keccak256::digest(&bytes));
+        }))
     };
-    let encode = time(Box::new(move || segments.iter().for_each(|segment| { black_box(segment.encode()); })));
+    let encode = time(Box::new(move || {
+        segments.iter().for_each(|segment| {
+            black_box(segment.encode());
+        })
+    }));
     let seal = {
         let mut cipher = cipher();
         let context = quorate_channel::cipher::CipherContext { channel: "c".into(), topic: "/t".into() };
         let plain: Vec<BytesMut> = encoded.iter().map(|bytes| BytesMut::from(bytes.as_slice())).collect();
         let copies = {
             let plain = plain.clone();
-            time(Box::new(move || { black_box(plain.clone()); }))
+            time(Box::new(move || {
+                black_box(plain.clone());
+            }))
         };
-        time(Box::new(move || plain.iter().for_each(|bytes| {
-            black_box(cipher.seal(&context, bytes.clone()).is_ok());
-        }))).saturating_sub(copies)
+        time(Box::new(move || {
+            plain.iter().for_each(|bytes| {
+                black_box(cipher.seal(&context, bytes.clone()).is_ok());
+            })
+        }))
+        .saturating_sub(copies)
     };
     let (mut alice, mut bob) = (open("alice", cipher(), 0), open("bo", cipher(), 0));
     let mut round = 0;
-    let whole = (0..ROUNDS).map(|_| {
-        round += 1;
-        let started = Instant::now();
-        let envelopes = send(&mut alice, now(round * 200), bytes.clone());
-        let spent = started.elapsed();
-        settle(&mut alice, &mut bob, round, envelopes);
-        spent
-    }).min().unwrap_or_default();
+    let whole = (0..ROUNDS)
+        .map(|_| {
+            round += 1;
+            let started = Instant::now();
+            let envelopes = send(&mut alice, now(round * 200), bytes.clone());
+            let spent = started.elapsed();
+            settle(&mut alice, &mut bob, round, envelopes);
+            spent
+        })
+        .min()
+        .unwrap_or_default();
     let rate = |time: Duration| MIB as f64 / 1e6 / time.as_secs_f64();
     let share = |time: Duration| 100.0 * time.as_secs_f64() / whole.as_secs_f64();
     let rest = whole.saturating_sub(hash + encode + seal);
     report(&[
-        format!("Keccak-256 alone {:.0} MB/s; the sending pipeline {:.0} MB/s: {:.0} % of it (goal 60 %)",
-            rate(hash), rate(whole), 100.0 * rate(whole) / rate(hash)),
-        format!("of the pipeline's time: hash {:.0} %, cut and encode {:.0} %, seal {:.0} %, the rest {:.0} % (SDS, limiter, envelope)",
-            share(hash), share(encode), share(seal), share(rest)),
+        format!(
+            "Keccak-256 alone {:.0} MB/s; the sending pipeline {:.0} MB/s: {:.0} % of it (goal 60 %)",
+            rate(hash),
+            rate(whole),
+            100.0 * rate(whole) / rate(hash)
+        ),
+        format!(
+            "of the pipeline's time: hash {:.0} %, cut and encode {:.0} %, seal {:.0} %, the rest {:.0} % (SDS, limiter, envelope)",
+            share(hash),
+            share(encode),
+            share(seal),
+            share(rest)
+        ),
     ]);
 }
 

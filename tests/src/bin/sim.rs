@@ -21,7 +21,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let rows: Vec<Row> = options.scenarios().into_iter().map(|scenario| measure(scenario, options.seed)).collect();
+    let rows: Vec<Row> =
+        options.scenarios().into_iter().map(|scenario| measure(scenario, options.seed)).collect();
     if let Some(folder) = &options.write {
         let flag = if options.nightly { " --nightly" } else { "" };
         let command = format!("cargo xtask sim --write{flag} --seed {}", options.seed);
@@ -104,9 +105,10 @@ impl Options {
         let quiet = groups.iter().flat_map(|participants| {
             LOSSES.map(|loss| Scenario { participants: *participants, loss, trouble: Trouble::None })
         });
-        let troubled = groups.iter().filter(|participants| (4..100).contains(*participants)).flat_map(
-            |participants| TROUBLES.map(|trouble| Scenario { participants: *participants, loss: 0.2, trouble }),
-        );
+        let troubled =
+            groups.iter().filter(|participants| (4..100).contains(*participants)).flat_map(|participants| {
+                TROUBLES.map(|trouble| Scenario { participants: *participants, loss: 0.2, trouble })
+            });
         let large = [0.0, 0.3].map(|loss| Scenario { participants: 1_000, loss, trouble: Trouble::None });
         quiet.chain(troubled).chain(large.into_iter().filter(|_| self.nightly)).collect()
     }

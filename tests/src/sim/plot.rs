@@ -8,9 +8,12 @@ const HEIGHT: f64 = 220.0;
 const MARGIN: f64 = 48.0;
 const COLOURS: [&str; 6] = ["#1b6ca8", "#2a9d8f", "#e9a23b", "#c8553d", "#6d597a", "#444444"];
 
+/// What a panel shows of a run; `None` where there is nothing to show.
+type Value = fn(&Row) -> Option<f64>;
+
 /// The plots as one picture, both axes logarithmic.
 pub(super) fn svg(rows: &[Row]) -> String {
-    let panels: [(&str, fn(&Row) -> Option<f64>); 3] = [
+    let panels: [(&str, Value); 3] = [
         ("time to convergence, s", |(_, measured)| measured.converged.map(|time| time.as_secs_f64())),
         ("frames for each delivery", |(_, measured)| Some(measured.frames_per_delivery())),
         ("bytes for each delivery", |(_, measured)| Some(measured.bytes_per_delivery())),
@@ -39,10 +42,12 @@ pub(super) fn svg(rows: &[Row]) -> String {
     svg
 }
 
-fn panel(svg: &mut String, rows: &[Row], left: f64, title: &str, value: fn(&Row) -> Option<f64>) {
+fn panel(svg: &mut String, rows: &[Row], left: f64, title: &str, value: Value) {
     let points: Vec<(f64, f64, f64)> = rows
         .iter()
-        .filter_map(|row| Some((row.0.loss, (row.0.participants as f64).log10(), value(row)?.max(0.01).log10())))
+        .filter_map(|row| {
+            Some((row.0.loss, (row.0.participants as f64).log10(), value(row)?.max(0.01).log10()))
+        })
         .collect();
     let bounds = |of: fn(&(f64, f64, f64)) -> f64| {
         let low = points.iter().map(of).fold(f64::INFINITY, f64::min);
@@ -51,9 +56,8 @@ fn panel(svg: &mut String, rows: &[Row], left: f64, title: &str, value: fn(&Row)
     };
     let ((x0, x1), (y0, y1)) = (bounds(|point| point.1), bounds(|point| point.2));
     let top = MARGIN;
-    let place = |x: f64, y: f64| {
-        (left + (x - x0) / (x1 - x0) * WIDTH, top + HEIGHT - (y - y0) / (y1 - y0) * HEIGHT)
-    };
+    let place =
+        |x: f64, y: f64| (left + (x - x0) / (x1 - x0) * WIDTH, top + HEIGHT - (y - y0) / (y1 - y0) * HEIGHT);
     let _ = writeln!(
         svg,
         "<text x=\"{left}\" y=\"{}\" font-weight=\"bold\">{title}</text>\n\
@@ -62,7 +66,13 @@ fn panel(svg: &mut String, rows: &[Row], left: f64, title: &str, value: fn(&Row)
     );
     for value in [y0, y1] {
         let (x, y) = place(x0, value);
-        let _ = writeln!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", x - 4.0, y + 4.0, short(value));
+        let _ = writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            x - 4.0,
+            y + 4.0,
+            short(value)
+        );
     }
     let mut ticks: Vec<usize> = rows.iter().map(|row| row.0.participants).collect();
     ticks.sort_unstable();

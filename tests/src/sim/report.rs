@@ -91,7 +91,8 @@ fn extrapolation(page: &mut String, rows: &[&Row]) {
                 seconds(Duration::from_secs_f64(carry(beyond, before.as_secs_f64(), last.as_secs_f64())))
             });
             let time = time.unwrap_or_else(|| "-".to_owned());
-            let _ = writeln!(lines, "| {beyond} | {:.0} % | {time} | {frames:.2} | {bytes:.0} |", loss * 100.0);
+            let _ =
+                writeln!(lines, "| {beyond} | {:.0} % | {time} | {frames:.2} | {bytes:.0} |", loss * 100.0);
         }
     }
     if !lines.is_empty() {

@@ -217,7 +217,8 @@ fn two_sends_end_each_in_its_own_way() {
                 Output::Dispatch(dispatch) => {
                     let id = StructuredId::parse(dispatch.message.as_str()).unwrap();
                     let is_second = id.sequence == 8;
-                    let outcome = if is_second { DispatchOutcome::Refused } else { DispatchOutcome::Confirmed };
+                    let outcome =
+                        if is_second { DispatchOutcome::Refused } else { DispatchOutcome::Confirmed };
                     alice.handle_dispatched(now(0), dispatch.id, outcome);
                 }
                 Output::Event(event) => told.push(event),

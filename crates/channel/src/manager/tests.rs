@@ -32,7 +32,12 @@ fn two() -> (Arc<Room>, [Arc<ReliableChannelManager>; 2]) {
     (room, members)
 }
 
-fn open(manager: &ReliableChannelManager, name: &str, channel: &str, topic: &str) -> (Channel, ChannelEvents) {
+fn open(
+    manager: &ReliableChannelManager,
+    name: &str,
+    channel: &str,
+    topic: &str,
+) -> (Channel, ChannelEvents) {
     let identity = Identity { channel: channel.into(), topic: topic.into(), participant: name.into() };
     manager.create(identity, ChannelConfig::default(), Box::new(NoCipher)).unwrap()
 }
@@ -74,7 +79,8 @@ async fn what_is_not_marked_or_of_another_topic_goes_to_nobody() {
     let genuine = room.crossed.lock().unwrap()[0].clone();
     let (_one, mut events) = open(&bob, "bob", "one", "/t");
     let unmarked = MessageEnvelope { meta: None, ..genuine.clone() };
-    let other = MessageEnvelope { meta: Some(Bytes::from_static(b"RELIABLE-CHANNEL-API/2")), ..genuine.clone() };
+    let other =
+        MessageEnvelope { meta: Some(Bytes::from_static(b"RELIABLE-CHANNEL-API/2")), ..genuine.clone() };
     let elsewhere = MessageEnvelope { content_topic: "/u".into(), ..genuine.clone() };
     assert_eq!([unmarked, other, elsewhere].map(|envelope| bob.handle_envelope(&envelope)), [0, 0, 0]);
     assert_eq!(bob.handle_envelope(&genuine), 1);
