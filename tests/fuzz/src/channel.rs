@@ -79,7 +79,7 @@ impl World {
             4 => self.settle(side, picked),
             6 => self.rotate(side, argument),
             7 => {
-                let quota = (argument % 2 == 0).then_some(u32::from(argument) / 2);
+                let quota = argument.is_multiple_of(2).then_some(u32::from(argument) / 2);
                 self.sides[side].channel.handle_quota(self.now, quota);
             }
             _ => self.pass(Duration::from_millis(1 << (picked % 21))),
