@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `network` | [`network`] | [`network::FaultPlan`]: which copies of a message arrive when, as a pure function |
 //! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
+//! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
 //! **What it does not do.** It opens no socket, sleeps never and reads no clock: a simulated minute costs what the
@@ -31,6 +32,8 @@ assert_eq!(world.inbox(b).len(), 1);
 pub mod clock;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(feature = "store")]
+pub mod store;
 #[cfg(feature = "transport")]
 pub mod transport;
 #[cfg(feature = "channel")]
