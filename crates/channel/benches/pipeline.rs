@@ -5,6 +5,8 @@
 //! ```
 //! The last lines say what part of the bound the sending pipeline reaches, and what share each stage has of it.
 
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
+
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use quorate_base::{Mono, Now, Wall};
