@@ -330,7 +330,10 @@ impl Incoming {
             past: BTreeSet::new(),
         });
         // Siblings bear consecutive times, so any of them tells that of the last, which later messages cite.
-        let siblings_after = count.saturating_sub(1 + u64::from(arrival.segment.place()));
+        let siblings_after = match structured {
+            Some(_) => count.saturating_sub(1 + u64::from(arrival.segment.place())),
+            None => 0,
+        };
         set.time = set.time.max(arrival.time.saturating_add(siblings_after));
         match (structured, origin) {
             (Some(id), SegmentOrigin::Structured(_, base)) => {
