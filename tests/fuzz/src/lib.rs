@@ -6,8 +6,11 @@
 
 mod channel;
 mod envelope;
+mod connect_info;
+mod fanout;
 mod filter;
 mod frame;
+mod invite_code;
 mod peer_url;
 mod preflight;
 mod reassembly;
@@ -15,11 +18,15 @@ mod sds;
 mod segment;
 mod stream;
 mod versions;
+mod versions_binary;
 
 pub use channel::channel;
 pub use envelope::envelope;
+pub use connect_info::connect_info;
+pub use fanout::fanout;
 pub use filter::filter;
 pub use frame::frame;
+pub use invite_code::invite_code;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use reassembly::reassembly;
@@ -27,6 +34,7 @@ pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
 pub use versions::versions;
+pub use versions_binary::versions_binary;
 
 /// A target by name.
 pub struct Target {
@@ -39,9 +47,12 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
+    Target { name: "connect_info", run: connect_info },
     Target { name: "envelope", run: envelope },
+    Target { name: "fanout", run: fanout },
     Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
+    Target { name: "invite_code", run: invite_code },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
     Target { name: "reassembly", run: reassembly },
@@ -49,4 +60,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
     Target { name: "versions", run: versions },
+    Target { name: "versions_binary", run: versions_binary },
 ];
