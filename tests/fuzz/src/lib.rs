@@ -5,8 +5,8 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
-mod envelope;
 mod connect_info;
+mod envelope;
 mod fanout;
 mod filter;
 mod frame;
@@ -21,8 +21,8 @@ mod versions;
 mod versions_binary;
 
 pub use channel::channel;
-pub use envelope::envelope;
 pub use connect_info::connect_info;
+pub use envelope::envelope;
 pub use fanout::fanout;
 pub use filter::filter;
 pub use frame::frame;

@@ -4,7 +4,9 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use quorate_channel::cipher::{CipherContext, OpenError, SealError};
-use quorate_channel::{ChannelConfig, ChannelEvent, Cipher, DispatchOutcome, RateLimitConfig, RequestId, SendOptions};
+use quorate_channel::{
+    ChannelConfig, ChannelEvent, Cipher, DispatchOutcome, RateLimitConfig, RequestId, SendOptions,
+};
 use quorate_testkit::world::{Setup, World};
 use quorate_tests::{SECOND, acknowledged_by, others, payload};
 use std::sync::Arc;
