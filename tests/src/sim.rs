@@ -9,6 +9,7 @@ pub mod report;
 
 use crate::SECOND;
 use fastrand::Rng;
+use quorate_channel::sds::{Roster, SenderAuth};
 use quorate_channel::{AckPolicy, ChannelConfig, ChannelEvent, NoCipher, ParticipantId, RequestId};
 use quorate_testkit::world::{MemberId, Setup, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ pub enum Trouble {
     Clocks,
     /// A member acknowledges everything in everybody's name, and asks for repairs of what never was.
     Forger,
+    /// The same member, in a group whose messages are signed ([`SenderAuth`]).
+    ForgerAmongSigned,
 }
 
 /// A group on a network.
@@ -72,6 +75,10 @@ pub struct Measured {
     pub peak: u64,
     /// Deliveries of what had been delivered before. Must be 0.
     pub twice: u64,
+    /// Of the frames, answers to requests for repair.
+    pub repairs: u64,
+    /// Envelopes refused because their sender had not signed them.
+    pub refused: u64,
     /// Gaps that somebody was told.
     pub gaps: u64,
     /// Sends whose sender was told that everybody has them, although somebody who stayed never got them.
@@ -163,7 +170,7 @@ impl Run {
             .collect();
         let seats = names.iter().enumerate().map(|(index, name)| Seat {
             name: name.clone(),
-            member: world.join(name, setup(&staying, name)),
+            member: world.join(name, signed(setup(&staying, name), scenario, &names, index)),
             stays: stays(index),
             inbox_seen: 0,
             has: BTreeSet::new(),
@@ -263,7 +270,7 @@ impl Run {
                     }
                 }
             }
-            Trouble::Forger => {
+            Trouble::Forger | Trouble::ForgerAmongSigned => {
                 if talking {
                     let members: Vec<_> = self.seats.iter().map(|seat| seat.member).collect();
                     hostile::forge(&mut self.world, &members, seconds);
@@ -345,6 +352,8 @@ impl Run {
             measured.repetitions += seat.before.repetitions + stats.retransmissions;
             measured.syncs += seat.before.syncs + stats.syncs_sent;
             measured.gaps += stats.gaps;
+            measured.repairs += stats.repairs_given;
+            measured.refused += stats.forged;
             measured.twice += seat.twice;
         }
         for (number, sent) in (0..).zip(&self.sent) {
@@ -367,6 +376,17 @@ fn setup(staying: &[&str], name: &str) -> Setup {
     Setup::default().config(config).cipher(Box::new(NoCipher))
 }
 
+/// With a key of its own, and everybody's on its roster, where messages are signed.
+fn signed(setup: Setup, scenario: Scenario, names: &[String], index: usize) -> Setup {
+    if scenario.trouble != Trouble::ForgerAmongSigned {
+        return setup;
+    }
+    let secret = |index: usize| [u8::try_from(index % 256).unwrap_or(0); 32];
+    let public = |index| SenderAuth::new(&secret(index), Roster::Names).public_key();
+    let keys = names.iter().enumerate().map(|(index, name)| (name.as_str().into(), public(index))).collect();
+    setup.sender_auth(SenderAuth::new(&secret(index), Roster::Keys(keys)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,6 +398,15 @@ mod tests {
         assert_eq!(format!("{one:?}"), format!("{again:?}"));
         assert!(one.converged.is_some() && one.twice == 0 && one.delivered == 36, "{one:?}");
         assert!(one.frames >= 12 && one.repetitions > 0, "{one:?}");
+    }
+
+    #[test]
+    fn a_forger_misleads_nobody_who_asks_for_signatures() {
+        let scenario = |trouble| Scenario { participants: 8, loss: 0.3, trouble };
+        let (plain, signed) =
+            (run(scenario(Trouble::Forger), 2), run(scenario(Trouble::ForgerAmongSigned), 2));
+        assert!(plain.refused == 0 && plain.twice == 0, "{plain:?}");
+        assert!(signed.refused > 100 && signed.misled == 0 && signed.converged.is_some(), "{signed:?}");
     }
 
     #[test]

@@ -10,8 +10,14 @@ use std::time::Instant;
 
 const SEED: u64 = 20_260_101;
 const LOSSES: [f64; 4] = [0.0, 0.1, 0.3, 0.6];
-const TROUBLES: [Trouble; 5] =
-    [Trouble::Bursts, Trouble::Partition, Trouble::Churn, Trouble::Clocks, Trouble::Forger];
+const TROUBLES: [Trouble; 6] = [
+    Trouble::Bursts,
+    Trouble::Partition,
+    Trouble::Churn,
+    Trouble::Clocks,
+    Trouble::Forger,
+    Trouble::ForgerAmongSigned,
+];
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -54,7 +60,7 @@ fn measure(scenario: Scenario, seed: u64) -> Row {
         measured.converged.map_or("never".to_owned(), |time| format!("after {:.1} s", time.as_secs_f64()));
     println!(
         "{:>5} participants, {:>2.0} % loss, {:<9}: {} of {} delivered, converged {converged}; {:.2} frames and {:.0} bytes for each; \
-         {} repetitions, {} syncs, peak {}/s, {} gaps, {} misled, {} twice ({:.1} s)",
+         {} repetitions, {} repairs, {} syncs, peak {}/s, {} gaps, {} misled, {} refused, {} twice ({:.1} s)",
         scenario.participants,
         scenario.loss * 100.0,
         report::name(scenario.trouble),
@@ -63,10 +69,12 @@ fn measure(scenario: Scenario, seed: u64) -> Row {
         measured.frames_per_delivery(),
         measured.bytes_per_delivery(),
         measured.repetitions,
+        measured.repairs,
         measured.syncs,
         measured.peak,
         measured.gaps,
         measured.misled,
+        measured.refused,
         measured.twice,
         started.elapsed().as_secs_f64(),
     );

@@ -31,8 +31,8 @@ pub fn page(rows: &[Row], seed: u64, command: &str, picture: &str) -> String {
     page.push_str(
         "\n*Bursts*: every 3 s a third is cut off for 1 s. *Partition*: two halves are apart from 10 s to 40 s; the time counts from then. *Churn*: a third comes and goes as new \
          incarnations; who stays counts. *Clocks*: every 2 s a wall clock jumps by up to an hour. *Forger*: a member acknowledges everything in the names of others and asks for repairs of what \
-         never was, each second, to each. *Misled* are sends that their sender was told everybody has, although somebody does not: only forged acknowledgements do that, and only \
-         signatures per sender refuse them.\n",
+         never was, each second, to each. *Misled* are sends that their sender was told everybody has, although somebody does not: only forged acknowledgements do that. *Forger, signed*: the \
+         same forger where messages are signed (`SenderAuth`); *refused* are envelopes whose sender had not signed them.\n",
     );
     extrapolation(&mut page, &quiet);
     page
@@ -47,14 +47,14 @@ pub fn picture(rows: &[Row]) -> String {
 
 fn table(page: &mut String, rows: &[&Row]) {
     page.push_str(
-        "| participants | loss | trouble | delivered | converged after | frames/delivery | bytes/delivery | repetitions/message | syncs/frame | peak frames/s | gaps | misled |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| participants | loss | trouble | delivered | converged after | frames/delivery | bytes/delivery | repetitions/message | repairs/message | syncs/frame | peak frames/s | gaps | misled | refused |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (scenario, measured) in rows {
         let sent = (scenario.participants * MESSAGES) as f64;
         let _ = writeln!(
             page,
-            "| {} | {:.0} % | {} | {} of {} | {} | {:.2} | {:.0} | {:.1} | {:.2} | {} | {} | {} |",
+            "| {} | {:.0} % | {} | {} of {} | {} | {:.2} | {:.0} | {:.1} | {:.2} | {:.2} | {} | {} | {} | {} |",
             scenario.participants,
             scenario.loss * 100.0,
             name(scenario.trouble),
@@ -64,10 +64,12 @@ fn table(page: &mut String, rows: &[&Row]) {
             measured.frames_per_delivery(),
             measured.bytes_per_delivery(),
             measured.repetitions as f64 / sent,
+            measured.repairs as f64 / sent,
             measured.syncs as f64 / measured.frames.max(1) as f64,
             measured.peak,
             measured.gaps,
             measured.misled,
+            measured.refused,
         );
     }
 }
@@ -121,6 +123,7 @@ pub const fn name(trouble: Trouble) -> &'static str {
         Trouble::Churn => "churn",
         Trouble::Clocks => "clocks",
         Trouble::Forger => "forger",
+        Trouble::ForgerAmongSigned => "forger, signed",
     }
 }
 
