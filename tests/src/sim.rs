@@ -48,6 +48,8 @@ pub enum Trouble {
 pub struct Scenario {
     /// How many participants.
     pub participants: usize,
+    /// How many of them send; all receive and acknowledge.
+    pub senders: usize,
     /// The part of envelopes lost, per receiver.
     pub loss: f64,
     /// What else happens.
@@ -83,6 +85,13 @@ pub struct Measured {
     pub gaps: u64,
     /// Sends whose sender was told that everybody has them, although somebody who stayed never got them.
     pub misled: u64,
+}
+
+impl Scenario {
+    /// A group in which everybody sends.
+    pub const fn of(participants: usize, loss: f64, trouble: Trouble) -> Self {
+        Self { participants, senders: participants, loss, trouble }
+    }
 }
 
 impl Measured {
@@ -180,7 +189,7 @@ impl Run {
         });
         let seats = seats.collect();
         let mut plan = BTreeMap::new();
-        for index in (0..count).filter(|index| stays(*index)) {
+        for index in (0..count).filter(|index| stays(*index)).take(scenario.senders) {
             for _ in 0..MESSAGES {
                 let number = plan.len();
                 plan.insert((TALK.mul_f64(random.f64()), number), index);
@@ -393,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_seed_replays_and_small_groups_converge() {
-        let scenario = Scenario { participants: 4, loss: 0.3, trouble: Trouble::Bursts };
+        let scenario = Scenario::of(4, 0.3, Trouble::Bursts);
         let (one, again) = (run(scenario, 3), run(scenario, 3));
         assert_eq!(format!("{one:?}"), format!("{again:?}"));
         assert!(one.converged.is_some() && one.twice == 0 && one.delivered == 36, "{one:?}");
@@ -402,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_forger_misleads_nobody_who_asks_for_signatures() {
-        let scenario = |trouble| Scenario { participants: 8, loss: 0.3, trouble };
+        let scenario = |trouble| Scenario::of(8, 0.3, trouble);
         let (plain, signed) =
             (run(scenario(Trouble::Forger), 2), run(scenario(Trouble::ForgerAmongSigned), 2));
         assert!(plain.refused == 0 && plain.twice == 0, "{plain:?}");
@@ -411,7 +420,7 @@ mod tests {
 
     #[test]
     fn who_comes_and_goes_holds_nobody_up() {
-        let scenario = Scenario { participants: 6, loss: 0.1, trouble: Trouble::Churn };
+        let scenario = Scenario::of(6, 0.1, Trouble::Churn);
         let measured = run(scenario, 5);
         assert!(measured.converged.is_some() && measured.delivered == 36, "{measured:?}");
     }

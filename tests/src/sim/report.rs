@@ -18,7 +18,7 @@ pub fn page(rows: &[Row], seed: u64, command: &str, picture: &str) -> String {
     page.push_str("# Groups in simulation\n\n");
     let _ = writeln!(
         page,
-        "Written by `{command}`, seed {seed}: the real machines in virtual time, so the same command writes the same page. Each participant sends \
+        "Written by `{command}`, seed {seed}: the real machines in virtual time, so the same command writes the same page. Each sender sends \
          {MESSAGES} messages of {PAYLOAD} bytes within 30 s and waits until all others acknowledged them (`AckPolicy::All`). An envelope reaches each receiver \
          after 20 to 125 ms, or is lost, for each receiver on its own; 2 % arrive twice, 5 % late. Everything else is the default configuration, without a \
          cipher. A *frame* is one envelope handed to a medium that carries it to everybody; a *delivery* is one message at one receiver.\n"
@@ -40,22 +40,27 @@ pub fn page(rows: &[Row], seed: u64, command: &str, picture: &str) -> String {
 
 /// The plot, as SVG.
 pub fn picture(rows: &[Row]) -> String {
-    let quiet: Vec<Row> =
-        rows.iter().filter(|(scenario, _)| scenario.trouble == Trouble::None).copied().collect();
+    let quiet: Vec<Row> = rows.iter().filter(|(scenario, _)| is_comparable(scenario)).copied().collect();
     plot::svg(&quiet)
+}
+
+/// Whether a run is one of the series over the number of participants: all send, and nothing but loss happens.
+fn is_comparable(scenario: &Scenario) -> bool {
+    scenario.trouble == Trouble::None && scenario.senders == scenario.participants
 }
 
 fn table(page: &mut String, rows: &[&Row]) {
     page.push_str(
-        "| participants | loss | trouble | delivered | converged after | frames/delivery | bytes/delivery | repetitions/message | repairs/message | syncs/frame | peak frames/s | gaps | misled | refused |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| participants | senders | loss | trouble | delivered | converged after | frames/delivery | bytes/delivery | repetitions/message | repairs/message | syncs/frame | peak frames/s | gaps | misled | refused |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (scenario, measured) in rows {
-        let sent = (scenario.participants * MESSAGES) as f64;
+        let sent = (scenario.senders * MESSAGES) as f64;
         let _ = writeln!(
             page,
-            "| {} | {:.0} % | {} | {} of {} | {} | {:.2} | {:.0} | {:.1} | {:.2} | {:.2} | {} | {} | {} | {} |",
+            "| {} | {} | {:.0} % | {} | {} of {} | {} | {:.2} | {:.0} | {:.1} | {:.2} | {:.2} | {} | {} | {} | {} |",
             scenario.participants,
+            scenario.senders,
             scenario.loss * 100.0,
             name(scenario.trouble),
             measured.delivered,
@@ -78,7 +83,9 @@ fn table(page: &mut String, rows: &[&Row]) {
 fn extrapolation(page: &mut String, rows: &[&Row]) {
     let mut lines = String::new();
     for loss in losses(rows) {
-        let mut same: Vec<_> = rows.iter().filter(|(scenario, _)| scenario.loss == loss).collect();
+        let all_send = |scenario: &Scenario| scenario.senders == scenario.participants;
+        let mut same: Vec<_> =
+            rows.iter().filter(|(scenario, _)| scenario.loss == loss && all_send(scenario)).collect();
         same.sort_by_key(|(scenario, _)| scenario.participants);
         let [.., (small, before), (large, last)] = same.as_slice() else { continue };
         let grown = large.participants as f64 / small.participants as f64;
