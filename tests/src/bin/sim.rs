@@ -118,10 +118,10 @@ impl Options {
         let quiet = groups
             .iter()
             .flat_map(|participants| LOSSES.map(|loss| Scenario::of(*participants, loss, Trouble::None)));
-        let troubled =
-            groups.iter().filter(|participants| (4..100).contains(*participants)).flat_map(|participants| {
-                TROUBLES.map(|trouble| Scenario { participants: *participants, loss: 0.2, trouble })
-            });
+        let troubled = groups
+            .iter()
+            .filter(|participants| (4..100).contains(*participants))
+            .flat_map(|participants| TROUBLES.map(|trouble| Scenario::of(*participants, 0.2, trouble)));
         // A thousand who all talk would take hours: ten of them do, all of them listen and acknowledge.
         let large =
             [0.0, 0.3].map(|loss| Scenario { senders: 10, ..Scenario::of(1_000, loss, Trouble::None) });
