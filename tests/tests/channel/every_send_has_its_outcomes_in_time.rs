@@ -78,7 +78,7 @@ fn config(name: &str, per_epoch: Option<u32>, parity_permille: u16) -> ChannelCo
 /// them, stood behind the rate limit when it was accepted.
 fn deadline(per_epoch: Option<u32>, waiting: u64) -> Duration {
     let epochs = per_epoch.map_or(0, |limit| (2 * waiting).div_ceil(u64::from(limit)) + 1);
-    EPOCH * u32::try_from(epochs).unwrap() + DISPATCH + DELIVERY
+    EPOCH * u32::try_from(epochs).unwrap_or(u32::MAX) + DISPATCH + DELIVERY
 }
 
 fn kind(event: &ChannelEvent) -> Option<(RequestId, usize)> {
