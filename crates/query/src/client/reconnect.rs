@@ -103,7 +103,8 @@ impl<C: JsonRpcClient> Shared<C> {
                 // One that is lost early is opened again at once; from the second on there is a pause.
                 if early && state.failures > 1 {
                     let fault = ConnectFault::Io(std::io::ErrorKind::ConnectionReset);
-                    let pause = state.pause(&self.settings, state.failures - 2);
+                    let failures = state.failures - 2;
+                    let pause = state.pause(&self.settings, failures);
                     if !pause.is_zero() {
                         state.link = Link::Down(Some((fault.clone(), Instant::now() + pause)));
                         return Err(ConnectError { fault, retry_in: Some(pause) });
@@ -130,7 +131,8 @@ impl<C: JsonRpcClient> Shared<C> {
         match &outcome {
             Ok(client) => state.link = Link::Up { client: client.clone(), since: now },
             Err(fault) => {
-                let pause = state.pause(&self.settings, state.failures);
+                let failures = state.failures;
+                let pause = state.pause(&self.settings, failures);
                 state.failures = state.failures.saturating_add(1);
                 state.link = Link::Down(Some((fault.clone(), now + pause)));
                 tracing::debug!(endpoint = %self.endpoint, %fault, "a peer cannot be reached");

@@ -23,6 +23,9 @@ use std::time::Duration;
 /// A question to which a quorum gives one answer.
 pub type Agreed<A> = Query<ThresholdConsensus<PeerId, A>, A>;
 
+/// A question to which a quorum's different answers are the value.
+pub type Different<A> = Query<UnionResponsesSingle<PeerId, A>, A>;
+
 /// Any method: the value on which a quorum agrees. For a module see [`Query::of_module`].
 pub fn agreed<A: Eq>(peers: NumPeers, call: Call) -> Agreed<A> {
     Query::new(call, ThresholdConsensus::overcome_evil(peers))
@@ -118,7 +121,7 @@ pub fn backup<T: Serialize>(peers: NumPeers, request: &T) -> Result<Agreed<()>, 
 pub fn recover<T: Serialize, B: PartialEq>(
     peers: NumPeers,
     id: &T,
-) -> Result<Query<UnionResponsesSingle<PeerId, Option<B>>, Option<B>>, serde_json::Error> {
+) -> Result<Different<Option<B>>, serde_json::Error> {
     Ok(Query::new(Call::new("recover", id)?, UnionResponsesSingle::new(peers.threshold())))
 }
 
