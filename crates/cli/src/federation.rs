@@ -79,7 +79,7 @@ pub(crate) fn no_agreement(error: &QueryError<PeerId>) -> Failure {
 /// Who answered what, when and how it failed.
 pub(crate) fn table(report: &QueryReport<PeerId>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(["peer", "asked", "after", "what came"]);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["peer", "asked", "after", "what came"]);
     for peer in &report.peers {
         table.add_row([peer.peer.to_string(), peer.asked.to_string(), after(peer), what_came(peer)]);
     }

@@ -100,7 +100,7 @@ fn table(negotiation: &Negotiated) -> String {
     let mut table = Table::new();
     let header = ["component", "use", "held down"].map(str::to_owned);
     let header = header.into_iter().chain(peers.iter().map(|peer| format!("peer {peer}")));
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(header);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     for (component, choice) in negotiation.components() {
         let standings = choice.standings.values().map(standing);
         table.add_row([name(component), usable(choice), held_down(choice)].into_iter().chain(standings));

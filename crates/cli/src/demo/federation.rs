@@ -70,7 +70,7 @@ impl Federated {
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
         let header = ["four guardians", "one lies, one is dead", "one hangs"];
-        table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(header);
+        table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
         for (both, one) in self.both.report.peers.iter().zip(&self.one.report.peers) {
             table.add_row([format!("guardian {}", both.peer), told(both), told(one)]);
         }
