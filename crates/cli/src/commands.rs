@@ -2,7 +2,7 @@
 
 use crate::demo::{self, DemoArgs};
 use crate::exit::Failure;
-use crate::{output, recv, send};
+use crate::{output, recv, sds, send};
 use clap::{Parser, Subcommand};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ pub(crate) enum Command {
     /// Send a file through every layer over a network that loses, repeats and reorders, in one process
     Demo(DemoArgs),
     Recv(recv::Arguments),
+    Sds(sds::SdsArgs),
     Send(send::Arguments),
 }
 
@@ -35,6 +36,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => drive(demo::run(&args)),
+        Command::Sds(args) => drive(sds::run(args)),
         Command::Recv(arguments) => told(arguments.json, drive(recv::run(arguments))),
         Command::Send(arguments) => told(arguments.json, drive(send::run(arguments))),
     }

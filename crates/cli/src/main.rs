@@ -10,6 +10,7 @@ mod group;
 mod output;
 mod progress;
 mod recv;
+mod sds;
 mod send;
 mod signal;
 
