@@ -2,7 +2,7 @@
 
 use crate::demo::{self, DemoArgs};
 use crate::exit::Failure;
-use crate::{guardians, invite, output, proof, query, recv, send, versions};
+use crate::{guardians, invite, output, proof, query, recv, sds, send, versions};
 use clap::{Parser, Subcommand};
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Proof(proof::Arguments),
     Query(query::Arguments),
     Recv(recv::Arguments),
+    Sds(sds::SdsArgs),
     Send(send::Arguments),
     Versions(versions::Arguments),
 }
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Proof(arguments) => proof::run(arguments),
         Command::Query(arguments) => told(arguments.json, drive(query::run(arguments))),
         Command::Recv(arguments) => told(arguments.json, drive(recv::run(arguments))),
+        Command::Sds(args) => drive(sds::run(args)),
         Command::Send(arguments) => told(arguments.json, drive(send::run(arguments))),
         Command::Versions(arguments) => told(arguments.json, drive(versions::run(arguments))),
     }

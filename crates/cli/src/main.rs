@@ -15,6 +15,7 @@ mod progress;
 mod proof;
 mod query;
 mod recv;
+mod sds;
 mod send;
 mod signal;
 mod versions;

@@ -6,15 +6,15 @@ use std::fs;
 use std::process::{Command, Output};
 
 fn check(arguments: &[&str], cases: &str) -> Output {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("cases");
-    fs::write(&file, cases).unwrap();
+    fs::write(&file, cases).expect("a file can be written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
-    command.args(["proof", "check"]).args(arguments).arg(&file).output().unwrap()
+    command.args(["proof", "check"]).args(arguments).arg(&file).output().expect("the command runs")
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8(bytes.to_vec()).expect("the command writes UTF-8")
 }
 
 /// An honest case, and the same with a lie in it.

@@ -230,22 +230,19 @@ impl Outgoing {
         }
     }
 
-    /// `by` has `ranges` of our sequence. Yields every message this is news about.
+    /// `by` has received `ranges` of our sequence. Yields every message this is news about.
     pub fn handle_ack(&mut self, now: Mono, by: &ParticipantId, ranges: &[Range<u64>]) -> Vec<Acknowledged> {
-        if !self.acked.contains_key(by) && self.acked.len() >= MAX_ACKNOWLEDGERS {
-            return Vec::new();
-        }
-        let known = self.acked.entry(by.clone()).or_default();
-        let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
-        let fresh: Vec<_> =
-            sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
-        let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
-        self.hasten(now, by, beyond);
-        let sequences: Vec<u64> = fresh
-            .into_iter()
-            .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
-            .collect();
-        sequences.into_iter().filter_map(|sequence| self.acknowledge(now, by, sequence)).collect()
+        self.acknowledged(now, by, ranges, true)
+    }
+
+    /// `by` cites `ranges` of our sequence: it has them, and delivered them, which may be long after they came.
+    pub fn handle_citations(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        ranges: &[Range<u64>],
+    ) -> Vec<Acknowledged> {
+        self.acknowledged(now, by, ranges, false)
     }
 
     /// Gives up every message of a send: its deadline passed, or it never left.
@@ -302,6 +299,31 @@ impl Outgoing {
         self.bytes
     }
 
+    fn acknowledged(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        ranges: &[Range<u64>],
+        on_receipt: bool,
+    ) -> Vec<Acknowledged> {
+        if !self.acked.contains_key(by) && self.acked.len() >= MAX_ACKNOWLEDGERS {
+            return Vec::new();
+        }
+        let known = self.acked.entry(by.clone()).or_default();
+        let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
+        let fresh: Vec<_> =
+            sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
+        let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
+        self.hasten(now, by, beyond);
+        let sequences: Vec<u64> = fresh
+            .into_iter()
+            .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
+            .collect();
+        let news =
+            sequences.into_iter().filter_map(|sequence| self.acknowledge(now, by, sequence, on_receipt));
+        news.collect()
+    }
+
     /// What `by` lacks below `beyond` is sent again as if it had been tried once.
     fn hasten(&mut self, now: Mono, by: &ParticipantId, beyond: u64) {
         let (Some(oldest), Some(has)) = (self.oldest(), self.acked.get(by)) else { return };
@@ -328,13 +350,20 @@ impl Outgoing {
 
     /// `by` has one more message. Where as many as the policy asks for have it, it rests: they may complete the send by
     /// what else is under way. It is repeated only when that stops growing, or goes at once where everybody named has it.
-    fn acknowledge(&mut self, now: Mono, by: &ParticipantId, sequence: u64) -> Option<Acknowledged> {
+    /// An acknowledgement that waited for others (`on_receipt` is false) measures no round trip.
+    fn acknowledge(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        sequence: u64,
+        on_receipt: bool,
+    ) -> Option<Acknowledged> {
         let entry = self.entries.get_mut(&sequence)?;
         entry.acked_by.insert(by.clone());
         let request = entry.request;
         if self.policy.is_satisfied_by(&entry.acked_by) {
             // Karn's rule: an answer to a message sent twice measures nothing.
-            if let (1, Some(left_at)) = (entry.attempts, entry.left_at) {
+            if let (true, 1, Some(left_at)) = (on_receipt, entry.attempts, entry.left_at) {
                 self.round_trip.sample(now.since(left_at));
             }
             if matches!(self.policy, AckPolicy::All(_)) {

@@ -75,13 +75,18 @@ impl Sds {
         let cited =
             message.history.iter().filter_map(|dependency| StructuredId::parse(dependency.id.as_str()));
         let cited = cited.filter(|id| id.tag == self.own).map(|id| id.sequence..id.sequence + 1);
+        let cited: Vec<Range<u64>> = cited.collect();
         let vectors = message.acks.iter().filter(|vector| vector.tag == self.own);
-        let ranges: Vec<Range<u64>> = vectors.flat_map(|vector| vector.ranges.clone()).chain(cited).collect();
-        if ranges.is_empty() {
-            return;
-        }
+        let received: Vec<Range<u64>> = vectors.flat_map(|vector| vector.ranges.clone()).collect();
         let by = &message.sender;
-        for acknowledged in self.outgoing.handle_ack(now.mono, by, &ranges) {
+        let mut news = Vec::new();
+        if !received.is_empty() {
+            news.extend(self.outgoing.handle_ack(now.mono, by, &received));
+        }
+        if !cited.is_empty() {
+            news.extend(self.outgoing.handle_citations(now.mono, by, &cited));
+        }
+        for acknowledged in news {
             self.events.push_back(SdsEvent::Acknowledged {
                 request: acknowledged.request,
                 sequence: acknowledged.sequence,
