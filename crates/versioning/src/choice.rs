@@ -138,28 +138,42 @@ fn choose_core(
     needs: &SupportedCoreApiVersions,
     offers: &SupportedCoreApiVersions,
 ) -> Result<ChosenApi, Incompatible> {
-    let (needed, offered) = (needs.core_consensus, offers.core_consensus);
-    let consensus = ConsensusMatch::of((needed.major, needed.minor), (offered.major, offered.minor))
-        .ok_or(Incompatible::CoreConsensus { needed, offered })?;
-    choose_api(consensus, &needs.api, &offers.api)
+    choose_api(core_match(needs, offers)?, &needs.api, &offers.api)
 }
 
 fn choose_module(
     needs: &SupportedModuleApiVersions,
     offers: &SupportedModuleApiVersions,
 ) -> Result<ChosenApi, Incompatible> {
+    choose_api(module_match(needs, offers)?, &needs.api, &offers.api)
+}
+
+/// Whether two cores run in consensus versions that fit.
+pub(crate) fn core_match(
+    needs: &SupportedCoreApiVersions,
+    offers: &SupportedCoreApiVersions,
+) -> Result<ConsensusMatch, Incompatible> {
+    let (needed, offered) = (needs.core_consensus, offers.core_consensus);
+    ConsensusMatch::of((needed.major, needed.minor), (offered.major, offered.minor))
+        .ok_or(Incompatible::CoreConsensus { needed, offered })
+}
+
+/// Whether two modules run in consensus versions that fit, on cores that do.
+pub(crate) fn module_match(
+    needs: &SupportedModuleApiVersions,
+    offers: &SupportedModuleApiVersions,
+) -> Result<ConsensusMatch, Incompatible> {
     let (needed, offered) = (needs.core_consensus, offers.core_consensus);
     if needed.major != offered.major {
         return Err(Incompatible::ModuleCoreConsensus { needed, offered });
     }
     let (needed, offered) = (needs.module_consensus, offers.module_consensus);
-    let consensus = ConsensusMatch::of((needed.major, needed.minor), (offered.major, offered.minor))
-        .ok_or(Incompatible::ModuleConsensus { needed, offered })?;
-    choose_api(consensus, &needs.api, &offers.api)
+    ConsensusMatch::of((needed.major, needed.minor), (offered.major, offered.minor))
+        .ok_or(Incompatible::ModuleConsensus { needed, offered })
 }
 
 /// The highest usable major; failing that, the highest shared one is the reason.
-fn choose_api(
+pub(crate) fn choose_api(
     consensus: ConsensusMatch,
     needs: &MultiApiVersion,
     offers: &MultiApiVersion,

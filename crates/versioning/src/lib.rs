@@ -1,11 +1,13 @@
 //! Consensus and API versions: what one side needs, what the other offers, what they can use.
 //!
-//! **What it is.** The version types of a Fedimint federation, with the JSON its servers speak, and
-//! the choice between two parties. A *component* is the core or one of the modules. It runs in
+//! **What it is.** The version types of a Fedimint federation, with the JSON its servers speak and its
+//! binary [`encoding`], the choice between two parties, and the choice between a client and a federation
+//! of many. A *component* is the core or one of the modules. It runs in
 //! exactly one consensus version, and on top of that it lists API versions, one minor per major:
 //! in a list of *needs* the minor is the **least** that will do, in a list of *offers* it is the
 //! **most** there is. [`choose`] compares one party's needs with the other's offers;
-//! [`mutual`] does it in both directions, for two peers that call one another.
+//! [`mutual`] does it in both directions, for two peers that call one another. [`negotiate`] compares a
+//! client's needs with the answers of many peers, of whom some may lie, and chooses what a quorum has.
 //!
 //! **The rule.** Consensus versions match by major; the minors are reported and decide nothing. An
 //! API major is usable when the needed minor is lower than or equal to the offered **minor**, and
@@ -14,7 +16,7 @@
 //! used is an [`Incompatible`] with its reason, never an entry that is missing.
 //!
 //! **What it does not do.** It sends nothing and asks nobody: summaries come in as values, choices
-//! go out as values. How a federation of many peers settles on one version is not decided here.
+//! go out as values. Asking a federation is the work of `quorate-query`.
 //!
 //! ```
 //! use quorate_versioning::{ApiVersion, Component, SupportedApiVersionsSummary, choose};
@@ -47,8 +49,13 @@
 mod api;
 mod choice;
 mod consensus;
+pub mod encoding;
 mod incompatible;
 mod multi;
+mod negotiate;
+mod num_peers;
+mod published;
+mod set;
 mod summary;
 
 pub use api::ApiVersion;
@@ -56,6 +63,10 @@ pub use choice::{ChosenApi, ConsensusMatch, MutualChoice, PairwiseChoice, choose
 pub use consensus::{CoreConsensusVersion, ModuleConsensusVersion};
 pub use incompatible::{Component, Incompatible, Party, Problem};
 pub use multi::{InvalidApiVersions, MAX_MAJORS, MultiApiVersion, MultiApiVersionIter};
+pub use negotiate::{ComponentChoice, HeldDown, Negotiation, NoQuorum, QuorumApi, Standing, negotiate};
+pub use num_peers::NumPeers;
+pub use published::{NoCommonCore, discover_common_api_versions};
+pub use set::ApiVersionSet;
 pub use summary::{
     MAX_MODULES, ModuleInstanceId, SupportedApiVersionsSummary, SupportedCoreApiVersions,
     SupportedModuleApiVersions,

@@ -7,7 +7,7 @@ use super::ReliableChannel;
 use crate::envelope::MessageEnvelope;
 use crate::error::IngressError;
 use crate::ids::{MessageId, ParticipantId, StructuredId};
-use crate::sds::{Arrival, Kind, Lamport, SdsMessage, Verdict};
+use crate::sds::{Arrival, Dialect, Kind, Lamport, SdsMessage, Verdict};
 use crate::segment::{Admission, Segment, SegmentOrigin};
 use quorate_base::Now;
 use std::ops::Range;
@@ -23,7 +23,7 @@ impl ReliableChannel {
         self.stats.envelopes_received += 1;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
         let plaintext = self.cipher.open(&self.context, envelope.payload)?;
-        let message = SdsMessage::decode(plaintext)?;
+        let message = SdsMessage::decode(Dialect::Lip, plaintext)?;
         if message.channel != self.identity.channel {
             return Err(IngressError::OtherChannel);
         }
