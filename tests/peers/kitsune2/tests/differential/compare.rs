@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 /// Our default limit for the payload of a preflight.
 const MAX_PREFLIGHT: usize = 64 << 10;
 
+/// Our default limit for the connections of one peer.
+const CONNECTIONS_OF_PEER: usize = 4;
+
 /// What one side did at one operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Step {
@@ -29,6 +32,7 @@ pub(crate) enum Difference {
     SecondPreflight,
     PreflightTooLarge,
     LongGoodbyeIsCut,
+    TooManyConnectionsOfPeer,
     ModuleWithoutModule,
     UnknownSpaceIsAnError,
     BlockedSendSaysSo,
@@ -37,10 +41,12 @@ pub(crate) enum Difference {
     ErrorsEndTheConnection,
     UrlOfAnotherKey,
     ModulesLearnAddresses,
+    RegisteringAfterClose,
+    OwnAddressIsForgotten,
 }
 
 impl Difference {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::PanicIsContained,
         Self::DuplicateIsAnError,
         Self::VetoIsTakenBack,
@@ -48,6 +54,7 @@ impl Difference {
         Self::SecondPreflight,
         Self::PreflightTooLarge,
         Self::LongGoodbyeIsCut,
+        Self::TooManyConnectionsOfPeer,
         Self::ModuleWithoutModule,
         Self::UnknownSpaceIsAnError,
         Self::BlockedSendSaysSo,
@@ -56,6 +63,8 @@ impl Difference {
         Self::ErrorsEndTheConnection,
         Self::UrlOfAnotherKey,
         Self::ModulesLearnAddresses,
+        Self::RegisteringAfterClose,
+        Self::OwnAddressIsForgotten,
     ];
 
     /// How the list in `docs/transport.md` calls it.
@@ -65,13 +74,17 @@ impl Difference {
             Self::DuplicateIsAnError => "A duplicate registration",
             Self::VetoIsTakenBack => "A veto is taken back",
             Self::FirstFrameIsNoPreflight | Self::SecondPreflight => "The first frame must be a preflight",
-            Self::PreflightTooLarge | Self::LongGoodbyeIsCut => "Limits are the core's",
+            Self::PreflightTooLarge | Self::LongGoodbyeIsCut | Self::TooManyConnectionsOfPeer => {
+                "Limits are the core's"
+            }
             Self::ModuleWithoutModule => "A module frame without its module is a violation",
             Self::UnknownSpaceIsAnError | Self::BlockedSendSaysSo => "A send to an unknown space is an error",
             Self::CountsAreBounded | Self::CountsAreReset => "Block counts",
             Self::ErrorsEndTheConnection => "Errors close the connection",
             Self::UrlOfAnotherKey => "The URL is bound to the key",
             Self::ModulesLearnAddresses => "Modules are told of new addresses",
+            Self::RegisteringAfterClose => "Registering after close is an error",
+            Self::OwnAddressIsForgotten => "A space's own address",
         }
     }
 }
@@ -81,6 +94,10 @@ pub(crate) struct Facts {
     /// Everybody who is registered, the handler included.
     pub(crate) registered: BTreeSet<Who>,
     pub(crate) vetoes: BTreeSet<Vetoer>,
+    /// The spaces that have ever had an address of their own.
+    pub(crate) addressed: BTreeSet<u8>,
+    /// How many connections there are to the URL that is dialed.
+    pub(crate) connections: usize,
     /// Where the connection was that a frame came in on.
     pub(crate) phase: Option<Phase>,
 }
@@ -103,18 +120,24 @@ pub(crate) fn compare(
     let verdict = match op {
         Op::Connect { .. } => connect(theirs, ours, facts),
         _ if theirs == ours && theirs.outcome != Outcome::Panicked => Some(None),
-        Op::RegisterSpace(_) | Op::RegisterModule(..) => duplicate(theirs, ours),
+        Op::RegisterSpace(space) => registered(theirs, ours, facts.addressed.contains(space)),
+        Op::RegisterModule(..) => registered(theirs, ours, false),
         Op::Recv { frame, .. } => recv(frame.data, theirs, ours, facts),
         Op::SendNotify { .. } | Op::SendModule { .. } => send(theirs, ours),
-        Op::Listening(_) => listening(theirs, ours),
+        Op::Listening(_) | Op::ListeningFor { .. } => listening(theirs, ours, facts),
         _ => None,
     };
     verdict.ok_or_else(|| format!("at {op:?}\n  theirs: {theirs:?}\n  ours:   {ours:?}"))
 }
 
-fn duplicate(theirs: &Step, ours: &Step) -> Option<Option<Difference>> {
-    let duplicate = theirs.outcome == Outcome::Panicked && ours.outcome == Outcome::Duplicate;
-    (duplicate && theirs.events == ours.events).then_some(Some(Difference::DuplicateIsAnError))
+fn registered(theirs: &Step, ours: &Step, addressed: bool) -> Option<Option<Difference>> {
+    let difference = match (&theirs.outcome, &ours.outcome) {
+        (Outcome::Panicked, Outcome::Duplicate) => Difference::DuplicateIsAnError,
+        (Outcome::Url(None) | Outcome::Ok, Outcome::Closed) => Difference::RegisteringAfterClose,
+        (Outcome::Url(Some(_)), Outcome::Url(Some(_))) if addressed => Difference::OwnAddressIsForgotten,
+        _ => return None,
+    };
+    (theirs.events == ours.events).then_some(Some(difference))
 }
 
 fn recv(data: Data, theirs: &Step, ours: &Step, facts: &Facts) -> Option<Option<Difference>> {
@@ -155,17 +178,33 @@ fn send(theirs: &Step, ours: &Step) -> Option<Option<Difference>> {
     }
 }
 
-fn listening(theirs: &Step, ours: &Step) -> Option<Option<Difference>> {
-    let others =
-        ours.events.iter().filter(|e| !matches!(e, Event::Listening { who: Who::Module { .. }, .. }));
-    let same = theirs.outcome == ours.outcome && theirs.events.iter().eq(others);
-    same.then_some(Some(Difference::ModulesLearnAddresses))
+fn listening(theirs: &Step, ours: &Step, facts: &Facts) -> Option<Option<Difference>> {
+    let but = |step: &Step, addressed: &BTreeSet<u8>| -> Vec<Event> {
+        let others = step.events.iter().filter(|event| match event {
+            Event::Listening { who: Who::Module { .. }, .. } => false,
+            Event::Listening { who: Who::Space { space, .. }, .. } => !addressed.contains(space),
+            _ => true,
+        });
+        others.cloned().collect()
+    };
+    if theirs.outcome != ours.outcome {
+        None
+    } else if but(theirs, &BTreeSet::new()) == but(ours, &BTreeSet::new()) {
+        Some(Some(Difference::ModulesLearnAddresses))
+    } else {
+        (but(theirs, &facts.addressed) == but(ours, &facts.addressed))
+            .then_some(Some(Difference::OwnAddressIsForgotten))
+    }
 }
 
 /// Which of several vetoes comes first is up to the order of a hash map, on both sides.
 fn connect(theirs: &Step, ours: &Step, facts: &Facts) -> Option<Option<Difference>> {
     if ours.outcome == Outcome::SpoofedUrl {
         return ours.events.is_empty().then_some(Some(Difference::UrlOfAnotherKey));
+    }
+    if ours.outcome == Outcome::TooManyOfPeer {
+        let full = facts.connections >= CONNECTIONS_OF_PEER && ours.events.is_empty();
+        return full.then_some(Some(Difference::TooManyConnectionsOfPeer));
     }
     if theirs.outcome != ours.outcome {
         return None;

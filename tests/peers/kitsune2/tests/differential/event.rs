@@ -123,6 +123,7 @@ pub(crate) enum Outcome {
     NotPreflight,
     SecondPreflight,
     TooLarge,
+    TooManyOfPeer,
     SpoofedUrl,
     Duplicate,
     Panicked,

@@ -37,6 +37,8 @@ pub(crate) enum Op {
     SendModule { url: u8, space: u8, module: u8, data: Data },
     Disconnect { url: u8, reason: bool },
     Listening(u8),
+    ListeningFor { space: u8, url: u8 },
+    ForgetAddress(u8),
     Unresponsive(u8),
     Stats,
     ResetCounts,
@@ -124,6 +126,8 @@ impl Op {
             Self::Disconnect { reason: true, .. } => "disconnect with a reason",
             Self::Disconnect { .. } => "disconnect",
             Self::Listening(_) => "new address",
+            Self::ListeningFor { .. } => "new address of a space",
+            Self::ForgetAddress(_) => "address of a space forgotten",
             Self::Unresponsive(_) => "unresponsive peer",
             Self::Stats => "stats",
             Self::ResetCounts => "reset counts",
@@ -132,7 +136,7 @@ impl Op {
     }
 
     /// All names, for the report.
-    pub(crate) const NAMES: [&str; 46] = [
+    pub(crate) const NAMES: [&str; 48] = [
         "register space",
         "register module",
         "unregister space",
@@ -175,6 +179,8 @@ impl Op {
         "disconnect with a reason",
         "disconnect",
         "new address",
+        "new address of a space",
+        "address of a space forgotten",
         "unresponsive peer",
         "stats",
         "reset counts",
@@ -184,7 +190,8 @@ impl Op {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let space = |rng: &mut Rng| rng.u8(..4);
         let any_space = |rng: &mut Rng| if rng.u8(..8) == 0 { 4 } else { rng.u8(..4) };
-        let url = rng.u8(..URLS.len() as u8);
+        // One peer is met more often than the others, so that it has several connections.
+        let url = if rng.bool() { 0 } else { rng.u8(..URLS.len() as u8) };
         match rng.u8(..100) {
             0..8 => Self::RegisterSpace(space(rng)),
             8..16 => Self::RegisterModule(space(rng), rng.u8(..4)),
@@ -221,10 +228,13 @@ impl Op {
                 Self::SendModule { url, space, module, data: Data::draw_harmless(rng) }
             }
             88..91 => Self::Disconnect { url, reason: rng.bool() },
-            91..93 => Self::Listening(url),
+            91 => Self::Listening(url),
+            92 if rng.bool() => Self::ListeningFor { space: space(rng), url },
+            92 if rng.u8(..4) == 0 => Self::ForgetAddress(space(rng)),
+            92 => Self::Listening(url),
             93..95 => Self::Unresponsive(url),
             95..98 => Self::Stats,
-            98 => Self::ResetCounts,
+            98 if rng.u8(..3) == 0 => Self::ResetCounts,
             _ if rng.u8(..4) == 0 => Self::Close,
             _ => Self::Stats,
         }

@@ -9,8 +9,8 @@ use futures::executor::block_on;
 use quorate_base::Wall;
 use quorate_transport::{
     AuthenticatedPeer, AwaitingPreflight, Direction, OpenError, PeerKey, PeerViolation, PreflightError,
-    Ready, RecvError, Refusal, SendError, SendOutcome, Side as Whose, Transport, TransportConfig, TxHandler,
-    TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
+    Ready, RecvError, Refusal, RegisterError, SendError, SendOutcome, Side as Whose, Transport,
+    TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
 };
 use quorate_wire::{DecodeError, EncodedFrame, ModuleId, PeerUrl, SpaceId};
 use std::{
@@ -60,6 +60,7 @@ impl Side for Ours {
                 registration.keep();
                 Outcome::Url(url.map(|url| url.to_string()))
             }
+            Err(RegisterError::Closed) => Outcome::Closed,
             Err(_) => Outcome::Duplicate,
         }
     }
@@ -71,6 +72,7 @@ impl Side for Ours {
                 registration.keep();
                 Outcome::Ok
             }
+            Err(RegisterError::Closed) => Outcome::Closed,
             Err(_) => Outcome::Duplicate,
         }
     }
@@ -93,7 +95,8 @@ impl Side for Ours {
                 Outcome::Preflight(Blob(preflight))
             }
             Err(OpenError::Refused(_)) => Outcome::Refused,
-            Err(OpenError::NoLocalAgents) => Outcome::NoLocalAgents,
+            Err(OpenError::NoLocalAgentsDuringPreflight) => Outcome::NoLocalAgents,
+            Err(OpenError::TooManyConnectionsOfPeer { .. }) => Outcome::TooManyOfPeer,
             Err(OpenError::HandlerPanicked) => Outcome::Panicked,
             Err(OpenError::Closed) => Outcome::Closed,
             Err(other) => Outcome::Other(other.to_string()),
@@ -142,6 +145,14 @@ impl Side for Ours {
 
     fn listening(&mut self, this: &str) {
         block_on(self.hnd.new_listening_address(&url(this)));
+    }
+
+    fn listening_for(&mut self, space: u8, this: &str) {
+        block_on(self.hnd.new_listening_address_for(&space_id(space), &url(this)));
+    }
+
+    fn forget_address(&mut self, space: u8) {
+        self.hnd.forget_listening_address_for(&space_id(space));
     }
 
     fn unresponsive(&mut self, peer: &str, at_us: u64) {

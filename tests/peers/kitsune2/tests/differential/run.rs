@@ -37,6 +37,7 @@ pub(crate) fn run(ops: &[Op], count_entries: usize, seen: &mut Seen) -> Result<(
         registered: BTreeSet::from([Who::Handler]),
         next: 0,
         closed: false,
+        addressed: BTreeSet::new(),
         exempt: Counts::new(),
     };
     for (at, op) in ops.iter().enumerate() {
@@ -58,6 +59,8 @@ struct Pair {
     registered: BTreeSet<Who>,
     next: u32,
     closed: bool,
+    /// Spaces that have ever had an address of their own.
+    addressed: BTreeSet<u8>,
     /// What they counted and we did not, at differences on purpose or before a reset.
     exempt: Counts,
 }
@@ -81,6 +84,11 @@ impl Pair {
         let facts = Facts {
             registered: self.registered.clone(),
             vetoes: self.script.answers().vetoes.clone(),
+            addressed: self.addressed.clone(),
+            connections: match op {
+                Op::Connect { url, .. } => self.open_to(URLS[usize::from(*url)]),
+                _ => 0,
+            },
             phase: connection.map(|number| self.open[&number].1),
         };
         let before = (self.theirs.counts().0, self.ours.counts());
@@ -100,6 +108,9 @@ impl Pair {
             return self.after_a_panic(held);
         }
         self.exempt(&before.0, &before.1);
+        if matches!(op, Op::Connect { .. }) && ours.outcome.is_error() {
+            self.theirs.forget(self.next);
+        }
         self.note(op, &ours.outcome);
         Ok(true)
     }
@@ -110,9 +121,13 @@ impl Pair {
             Op::Recv { .. } | Op::End { .. } => !self.open.is_empty(),
             // The agents are looked for in the order of a hash map, up to the first that is there.
             Op::Connect { .. } => self.open.len() < CONNECTIONS && !(self.agents_fail() && self.agents_are()),
-            Op::RegisterSpace(_) | Op::RegisterModule(..) | Op::Listening(_) | Op::Close => !self.closed,
+            Op::Listening(_) | Op::ListeningFor { .. } | Op::ForgetAddress(_) | Op::Close => !self.closed,
             _ => true,
         }
+    }
+
+    fn open_to(&self, url: &str) -> usize {
+        self.open.values().filter(|(open, _)| open == url).count()
     }
 
     fn agents_fail(&self) -> bool {
@@ -178,6 +193,10 @@ impl Pair {
     fn note(&mut self, op: &Op, ours: &Outcome) {
         let number = self.next;
         match op {
+            Op::ListeningFor { space, .. } => {
+                self.addressed.insert(*space);
+            }
+            Op::RegisterSpace(_) | Op::RegisterModule(..) if self.closed => {}
             Op::RegisterSpace(space) => {
                 self.registered.insert(Who::Space { space: *space, number });
             }
@@ -301,6 +320,8 @@ fn act(side: &mut dyn Side, op: &Op, connection: Option<u32>, next: u32, script:
         Op::End { reason, .. } => side.end(connection.expect("one is open"), words(reason)),
         Op::Disconnect { url: peer, reason } => side.disconnect(url(peer), words(reason)),
         Op::Listening(this) => side.listening(url(this)),
+        Op::ListeningFor { space, url: this } => side.listening_for(*space, url(this)),
+        Op::ForgetAddress(space) => side.forget_address(*space),
         Op::Unresponsive(peer) => side.unresponsive(url(peer), 1_700_000_000_000_000 + u64::from(next)),
         Op::Close => side.close(),
         Op::Stats | Op::ResetCounts => {}

@@ -24,6 +24,8 @@ pub(crate) trait Side {
     fn send_module(&mut self, url: &str, space: u8, module: u8, data: Bytes) -> Outcome;
     fn disconnect(&mut self, url: &str, reason: Option<&str>);
     fn listening(&mut self, url: &str);
+    fn listening_for(&mut self, space: u8, url: &str);
+    fn forget_address(&mut self, space: u8);
     fn unresponsive(&mut self, url: &str, at_us: u64);
     fn close(&mut self);
     /// The counts, and the sum of what was not counted apart.

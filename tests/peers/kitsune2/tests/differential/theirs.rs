@@ -40,6 +40,11 @@ impl Theirs {
         caught(|| block_on(tx.unregister_space(space_id(4)))).is_err()
     }
 
+    /// A connection that ours did not open is none in theirs either.
+    pub(crate) fn forget(&mut self, connection: u32) {
+        self.imp.connections.lock().unwrap().remove(&connection);
+    }
+
     fn actor(&self, who: Who) -> Arc<Actor> {
         Arc::new(Actor { who, log: self.log.clone(), script: self.script.clone() })
     }
@@ -66,12 +71,12 @@ impl Side for Theirs {
     }
 
     /// Nobody checks whose URL it is.
-    fn connect(&mut self, connection: u32, peer: &str, spoofed: bool) -> Outcome {
+    fn connect(&mut self, connection: u32, peer: &str, _spoofed: bool) -> Outcome {
         let outcome = match block_on(self.hnd.peer_connect(url(peer))) {
             Ok(preflight) => Outcome::Preflight(Blob(preflight)),
             Err(error) => outcome(&error),
         };
-        if !outcome.is_error() && !spoofed {
+        if !outcome.is_error() {
             self.imp.connections.lock().unwrap().insert(connection, url(peer));
         }
         outcome
@@ -108,6 +113,14 @@ impl Side for Theirs {
 
     fn listening(&mut self, this: &str) {
         block_on(self.hnd.new_listening_address(url(this), None));
+    }
+
+    fn listening_for(&mut self, space: u8, this: &str) {
+        block_on(self.hnd.new_listening_address(url(this), Some(&space_id(space))));
+    }
+
+    fn forget_address(&mut self, space: u8) {
+        self.hnd.unmark_per_space_managed(&space_id(space));
     }
 
     fn unresponsive(&mut self, peer: &str, at_us: u64) {
