@@ -3,11 +3,11 @@
 //! **What it is.** Three small things that every layer needs in the same shape, so that a driver
 //! for one layer can drive another: [`Now`] (time as an argument), [`Backoff`] (delays that grow,
 //! with jitter from a number the caller draws), and [`Store`] (an ordered map with atomic, durable
-//! batches) with [`MemoryStore`] as its smallest implementation.
+//! batches) with [`MemoryStore`] as its smallest implementation and `RedbStore` as the one that stays.
 //!
 //! **What it does not do.** It reads no clock, draws no randomness and opens no file: the machines
-//! of the other crates are deterministic because nothing in here is not. The one exception,
-//! [`TokioClock`], stands behind the feature `tokio` and is for drivers only.
+//! of the other crates are deterministic because nothing in here is not. The two exceptions are for drivers only:
+//! [`TokioClock`] stands behind the feature `tokio`, the store in a file behind `redb`.
 //!
 //! ```
 //! use quorate_base::{Backoff, Mono, Now, Wall};
@@ -19,7 +19,7 @@
 //! assert_eq!(retry_at.since(now.mono), Duration::from_millis(100));
 //! ```
 //!
-//! **Features.** `tokio`: [`TokioClock`]. None is on by default.
+//! **Features.** `tokio`: [`TokioClock`]. `redb`: `RedbStore`, a store in one file. None is on by default.
 
 mod backoff;
 #[cfg(feature = "tokio")]
@@ -30,5 +30,7 @@ mod time;
 pub use backoff::Backoff;
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;
-pub use store::{Batch, MemoryStore, Op, Store, StoreError};
+pub use store::{Batch, Entries, Entry, MemoryStore, Op, Store, StoreError};
+#[cfg(feature = "redb")]
+pub use store::{REDB_SCHEMA, RedbStore};
 pub use time::{Mono, Now, Wall};

@@ -3,6 +3,7 @@
 use crate::envelope::MessageEnvelope;
 use crate::error::SendError;
 use crate::ids::{DispatchId, MessageId, ParticipantId, RequestId};
+use crate::rate_limit::BudgetState;
 use crate::sds::Missing;
 use bytes::Bytes;
 use quorate_base::Mono;
@@ -57,6 +58,11 @@ pub enum ChannelEvent {
         /// When its first segment is expected to leave.
         expected_at: Mono,
     },
+    /// How much of the rate limit's budget is gone changed. With `Approaching`, ephemeral sends are refused.
+    Budget {
+        /// How it stands now.
+        state: BudgetState,
+    },
     /// All segments left.
     Sent {
         /// The send.
@@ -101,5 +107,15 @@ pub enum ChannelEvent {
     Gap {
         /// What is missing.
         missing: Vec<Missing>,
+    },
+    /// A store may have a missing message: give the envelope that it holds to
+    /// [`handle_envelope`](crate::ReliableChannel::handle_envelope).
+    Fetch {
+        /// The message.
+        id: MessageId,
+        /// What a participant said about where it is (LIP `retrieval_hint`).
+        hint: Bytes,
+        /// Who sent it, where that is known.
+        sender: Option<ParticipantId>,
     },
 }

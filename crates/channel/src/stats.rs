@@ -1,6 +1,7 @@
 //! What a channel has counted since it opened.
 
 use crate::ids::ParticipantId;
+use crate::segment::SegmentCounts;
 use std::collections::BTreeMap;
 
 /// A snapshot of a channel's counters. Every counter only grows, and saturates.
@@ -40,14 +41,26 @@ pub struct ChannelStats {
     pub foreign: u64,
     /// Envelopes that did not open.
     pub decrypt_failed: u64,
+    /// Of them, sealed under a key that we do not have, or do not have any more.
+    pub unknown_key: u64,
     /// Envelopes that opened and were malformed, contradictory or from the future.
     pub malformed: u64,
+    /// Envelopes whose sender did not sign them, where senders sign.
+    pub forged: u64,
+    /// What became of segments and of the sets they belong to, by cause.
+    pub segments: SegmentCounts,
     /// Gaps reported.
     pub gaps: u64,
+    /// Requests made for missing messages (SDS-R).
+    pub repairs_asked: u64,
+    /// Messages given to others who asked.
+    pub repairs_given: u64,
     /// Segments of ours that each participant acknowledged.
     pub acknowledged_by: BTreeMap<ParticipantId, u64>,
     /// Segments of ours that wait for acknowledgements now.
     pub unacknowledged: u64,
+    /// Attempts that wait for the rate limit or for room in flight now.
+    pub queued: u64,
     /// Whole payloads that wait for their causal past now.
     pub waiting: u64,
     /// Bytes of incomplete and waiting payloads now, with what is kept beside them.

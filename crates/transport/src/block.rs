@@ -32,7 +32,8 @@ type Clock = Box<dyn Fn() -> Wall + Send + Sync>;
 /// connection keeps it until you disconnect it, and nothing passes over it.
 ///
 /// Of the rules that fit, the first in this order decides: a peer (by key, then by URL) in the space, a peer
-/// everywhere, anyone in the space, anyone everywhere, and else [`Verdict`] that the list was made with.
+/// everywhere, anyone in the space, anyone everywhere, and else the [`Verdict`] that the list was made with. A rule that
+/// allows a key says nothing about a peer that only names that key and has not proven it; one that blocks it does.
 ///
 /// The list has no clock of its own: rules expire by the one that it is made with, a date. A check costs one look
 /// at a flag while there are no rules, and a shared lock and up to five look-ups when there are.
@@ -145,15 +146,15 @@ impl BlockList {
 
     /// Whether messages between the peer at `url` and `space` (or, without one, everything) are blocked now.
     ///
-    /// The last segment of the URL counts as the peer's key.
+    /// The last segment of the URL counts as a key that the peer has proven.
     pub fn is_blocked(&self, url: &PeerUrl, space: Option<&SpaceId>) -> bool {
-        self.verdict(url, url.peer_id(), space) == Verdict::Block
+        self.verdict(url, true, space) == Verdict::Block
     }
 
     /// The rule that decides, if it is one.
     pub fn rule_for(&self, url: &PeerUrl, space: Option<&SpaceId>) -> Option<Rule> {
         let now = (self.clock)();
-        self.read().decide(url, url.peer_id(), space, now).cloned()
+        self.read().decide(url, true, space, now).cloned()
     }
 
     /// All rules that have not expired, sorted by subject and space.
@@ -167,19 +168,19 @@ impl BlockList {
         self.unknown
     }
 
-    /// What goes for a peer that proved `key`, or none.
-    pub(crate) fn verdict(&self, url: &PeerUrl, key: Option<&str>, space: Option<&SpaceId>) -> Verdict {
+    /// What goes for a peer that has proven the key in its URL, or has not.
+    pub(crate) fn verdict(&self, url: &PeerUrl, proven: bool, space: Option<&SpaceId>) -> Verdict {
         if !self.any.load(Ordering::Acquire) {
             return self.unknown;
         }
         let now = self.now();
-        self.read().decide(url, key, space, now).map_or(self.unknown, |rule| rule.verdict)
+        self.read().decide(url, proven, space, now).map_or(self.unknown, |rule| rule.verdict)
     }
 
     /// Whether the peer may have a connection: it may unless it is blocked everywhere.
-    pub(crate) fn may_connect(&self, url: &PeerUrl, key: Option<&str>) -> bool {
+    pub(crate) fn may_connect(&self, url: &PeerUrl, proven: bool) -> bool {
         let now = self.now();
-        self.verdict(url, key, None) == Verdict::Allow || self.read().allowed_somewhere(url, key, now)
+        self.verdict(url, proven, None) == Verdict::Allow || self.read().allowed_somewhere(url, proven, now)
     }
 
     /// The date, where a rule asks for it. User code, so not under the lock.

@@ -167,6 +167,14 @@ pub enum ConfigError {
         /// The larger of `max_frame_bytes` and `max_preflight_bytes`.
         frame: usize,
     },
+    /// One peer's part of an `Inbox` is larger than all of it.
+    #[error("an inbox of {total} bytes has no room for the {peer} bytes of one peer")]
+    InboxBytes {
+        /// `peer_bytes`.
+        peer: usize,
+        /// `total_bytes`.
+        total: usize,
+    },
     /// The transport authenticates nobody, and `allow_unauthenticated` is not set.
     #[error("this transport authenticates nobody: set `allow_unauthenticated` to use it all the same")]
     Unauthenticated,

@@ -5,8 +5,8 @@
 //! disconnect: the handlers are told then, and only then.
 
 use crate::{
-    AuthenticatedPeer, ConnectionMeter, Direction, OpenError, OverRate, PeerKey, PeerViolation,
-    PreflightError, RecvError, Side, TxImpHnd,
+    AuthenticatedPeer, ConnectionMeter, Direction, OpenError, OverRate, PeerViolation, PreflightError,
+    RecvError, Side, TxImpHnd,
     close::bounded,
     counters::{Record, count},
     gate::Way,
@@ -202,7 +202,7 @@ impl Ready {
     /// Through the gate to the space's or the module's handler.
     fn deliver(&mut self, space: &SpaceId, module: Option<&ModuleId>, data: Bytes) -> Result<(), RecvError> {
         let Announced { hnd, record, .. } = &self.announced;
-        let (peer, key) = (record.peer.url(), record.peer.key().map(PeerKey::as_str));
+        let (peer, proven) = (record.peer.url(), record.peer.key().is_some());
         let handlers = hnd.registry.snapshot();
         let Some((handler, entry)) = handlers.space(space) else {
             tracing::debug!(%peer, %space, "a message for an unknown space was dropped");
@@ -210,7 +210,7 @@ impl Ready {
             return Ok(());
         };
         self.pace.note(entry.bucket(), data.len());
-        if !hnd.permits(handler, peer, key, space, Way::In)? {
+        if !hnd.permits(handler, peer, proven, space, Way::In)? {
             return Ok(());
         }
         let answer = match module {

@@ -4,8 +4,8 @@
 //! before it returns one. Who was told of a beginning is told of the end, exactly once.
 
 use crate::{
-    AuthenticatedPeer, AwaitingPreflight, BlockList, ConfigError, Direction, OpenError, PeerKey,
-    PeerViolation, Refusal, TransportConfig, TxHandler, TxModuleHandler, TxSpaceHandler, Verdict,
+    AuthenticatedPeer, AwaitingPreflight, BlockList, ConfigError, Direction, OpenError, PeerViolation,
+    Refusal, TransportConfig, TxHandler, TxModuleHandler, TxSpaceHandler, Verdict,
     connection::Announced,
     counters::{Counters, count},
     gate::{BlockCounts, Way},
@@ -152,7 +152,7 @@ impl TxImpHnd {
         if peer.key().is_none() && !self.config.allow_unauthenticated {
             return Err(OpenError::Unauthenticated);
         }
-        if !self.may_connect(peer.url(), peer.key().map(PeerKey::as_str)) {
+        if !self.may_connect(peer.url(), peer.key().is_some()) {
             return Err(OpenError::Blocked);
         }
         let record = self.counters.reserve(peer, now, &self.config)?;
@@ -226,11 +226,11 @@ impl TxImpHnd {
         drop(handler);
     }
 
-    /// Whether the block list lets a peer connect that proved `key`, or none.
-    pub(crate) fn may_connect(&self, peer: &PeerUrl, key: Option<&str>) -> bool {
+    /// Whether the block list lets a peer connect that has proven the key in its URL, or has not.
+    pub(crate) fn may_connect(&self, peer: &PeerUrl, proven: bool) -> bool {
         let Some(list) = &self.block_list else { return true };
         // The list's clock is user code; one that panics lets nobody in.
-        self.call(|| list.may_connect(peer, key)).unwrap_or(false)
+        self.call(|| list.may_connect(peer, proven)).unwrap_or(false)
     }
 
     /// Tells modules, then spaces, then the handler; at the first that refuses takes it all back.
@@ -270,18 +270,18 @@ impl TxImpHnd {
         }
     }
 
-    /// Whether a message may pass between `space` and `peer`, which proved `key` or none; one that may
-    /// not is counted.
+    /// Whether a message may pass between `space` and `peer`, which has proven the key in its URL or has
+    /// not; one that may not is counted.
     pub(crate) fn permits(
         &self,
         handler: &dyn TxSpaceHandler,
         peer: &PeerUrl,
-        key: Option<&str>,
+        proven: bool,
         space: &SpaceId,
         way: Way,
     ) -> Result<bool, GateError> {
         let listed = match &self.block_list {
-            Some(list) => self.call(|| list.verdict(peer, key, Some(space)))? == Verdict::Block,
+            Some(list) => self.call(|| list.verdict(peer, proven, Some(space)))? == Verdict::Block,
             None => false,
         };
         let blocked =

@@ -64,16 +64,20 @@
 //! More in `docs/transport.md`.
 
 mod block;
+mod by_url;
 mod close;
 mod config;
 mod connection;
 mod counters;
 mod error;
+mod factory;
 mod gate;
 mod guarded;
 mod handler;
 mod hnd;
 mod imp;
+#[cfg(feature = "tokio")]
+mod inbox;
 #[cfg(feature = "tokio")]
 mod mem;
 mod pace;
@@ -87,6 +91,7 @@ mod stats;
 mod transport;
 
 pub use block::{BlockList, BlockListError, Rule, Subject, Verdict};
+pub use by_url::{UrlConnections, UrlError};
 pub use close::{Close, CloseCode, MAX_REASON_BYTES};
 pub use config::{ConfigError, ConfigSections, OverRate, TransportConfig};
 pub use connection::{AwaitingPreflight, Ready};
@@ -94,11 +99,14 @@ pub use counters::ConnectionMeter;
 pub use error::{
     ConnectError, DialError, OpenError, PeerViolation, PreflightError, RecvError, Refusal, SendError, Side,
 };
+pub use factory::{CreateError, TransportFactory};
 pub use handler::{Pause, TxHandler, TxModuleHandler, TxSpaceHandler};
 pub use hnd::TxImpHnd;
 pub use imp::TxImp;
 #[cfg(feature = "tokio")]
-pub use mem::{MemHub, MemTransport};
+pub use inbox::{Inbox, InboxConfig, InboxHandlers, InboxMessage, InboxStats, Overflow};
+#[cfg(feature = "tokio")]
+pub use mem::{MemConfig, MemFactory, MemHub, MemTransport};
 pub use peer::{AuthenticatedPeer, Direction, PeerIdent, PeerKey};
 pub use rate::{Rate, TokenBucket};
 pub use registry::{ModuleRegistration, RegisterError, SpaceRegistration};

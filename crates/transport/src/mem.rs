@@ -3,6 +3,10 @@
 //! The rule: a transport only says who is where, dials and accepts. All that one needs on top of
 //! [`Sessions`] stands below; a network's own `Link` (here a pair of channels) is in its place.
 
+mod factory;
+
+pub use factory::{MemConfig, MemFactory};
+
 use crate::{
     AuthenticatedPeer, ConfigError, DialError, Dialer, Link, SendError, Sessions, TxImp, TxImpHnd,
     WeakSessions, locked,

@@ -162,7 +162,7 @@ impl Transport {
     /// Opens a connection to `peer` where there is none: refusals show here and not only at a send.
     pub async fn connect(&self, peer: &PeerUrl) -> Result<(), SendError> {
         self.refuse_when_closed()?;
-        if !self.hnd.may_connect(peer, peer.peer_id()) {
+        if !self.hnd.may_connect(peer, true) {
             return Err(ConnectError::Refused { by: Side::Local, reason: "blocked".into() }.into());
         }
         self.imp.connect(peer).await
@@ -269,7 +269,7 @@ impl Transport {
         if !answer.map_err(GateError::from)?.map_err(GateError::Refused)? {
             return Err(SendError::NoLocalAgents);
         }
-        if !self.hnd.permits(handler, peer, peer.peer_id(), space, Way::Out)? {
+        if !self.hnd.permits(handler, peer, true, space, Way::Out)? {
             return Ok(None);
         }
         let encoded = frame.encode();

@@ -96,11 +96,6 @@ impl About {
     }
 }
 
-/// The first rule that holds in the space, or everywhere.
-fn first<'a>(abouts: [Option<&'a About>; 2], space: Option<&SpaceId>, now: Wall) -> Option<&'a Rule> {
-    abouts.into_iter().flatten().find_map(|about| about.slot(space).filter(|rule| rule.holds(now)))
-}
-
 /// Rules by subject and space.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
@@ -169,25 +164,30 @@ impl Rules {
     pub(super) fn decide(
         &self,
         url: &PeerUrl,
-        key: Option<&str>,
+        proven: bool,
         space: Option<&SpaceId>,
         now: Wall,
     ) -> Option<&Rule> {
-        let (peer, anyone) = (self.about_peer(url, key), [Some(&self.anyone), None]);
-        let in_space = |abouts| space.and_then(|space| first(abouts, Some(space), now));
-        in_space(peer)
-            .or_else(|| first(peer, None, now))
-            .or_else(|| in_space(anyone))
-            .or_else(|| first(anyone, None, now))
+        let [by_key, by_url] = self.about_peer(url);
+        let holds = |rule: &&Rule| rule.holds(now);
+        let of_peer = |space| {
+            let believed = |rule: &&Rule| rule.holds(now) && (proven || rule.verdict == Verdict::Block);
+            let by_key = by_key.and_then(|about| about.slot(space)).filter(believed);
+            by_key.or_else(|| by_url.and_then(|about| about.slot(space)).filter(holds))
+        };
+        let of_anyone = |space| self.anyone.slot(space).filter(holds);
+        let in_space = space.and_then(|space| of_peer(Some(space)));
+        let of_peer = in_space.or_else(|| of_peer(None));
+        of_peer.or_else(|| space.and_then(|space| of_anyone(Some(space)))).or_else(|| of_anyone(None))
     }
 
     /// Whether some rule that holds lets the peer talk in some space.
-    pub(super) fn allowed_somewhere(&self, url: &PeerUrl, key: Option<&str>, now: Wall) -> bool {
-        let [by_key, by_url] = self.about_peer(url, key);
+    pub(super) fn allowed_somewhere(&self, url: &PeerUrl, proven: bool, now: Wall) -> bool {
+        let [by_key, by_url] = self.about_peer(url);
         let abouts = [by_key, by_url, Some(&self.anyone)];
         let mut spaces = abouts.iter().flatten().flat_map(|about| about.spaces.keys());
         spaces.any(|space| {
-            let rule = self.decide(url, key, Some(space), now);
+            let rule = self.decide(url, proven, Some(space), now);
             rule.is_some_and(|rule| rule.verdict == Verdict::Allow)
         })
     }
@@ -209,8 +209,8 @@ impl Rules {
         rules
     }
 
-    fn about_peer(&self, url: &PeerUrl, key: Option<&str>) -> [Option<&About>; 2] {
-        [key.and_then(|key| self.keys.get(key)), self.urls.get(url)]
+    fn about_peer(&self, url: &PeerUrl) -> [Option<&About>; 2] {
+        [url.peer_id().and_then(|key| self.keys.get(key)), self.urls.get(url)]
     }
 
     fn about(&self, subject: &Subject) -> Option<&About> {

@@ -6,7 +6,7 @@
 
 use super::{Rule, Subject, Verdict};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use quorate_base::{Batch, Store, StoreError, Wall};
+use quorate_base::{Batch, Entries, Store, StoreError, Wall};
 use quorate_wire::SpaceId;
 
 const PREFIX: &[u8] = b"transport/rule/";
@@ -28,7 +28,7 @@ pub(super) fn delete(batch: &mut Batch, subject: &Subject, space: Option<&SpaceI
 
 /// All rules of a store.
 pub(super) fn read(store: &dyn Store) -> Result<Vec<Rule>, StoreError> {
-    store.scan(PREFIX)?.into_iter().map(|(key, value)| rule(key, value)).collect()
+    Entries::new(store, PREFIX).map(|entry| entry.and_then(|(key, value)| rule(key, value))).collect()
 }
 
 fn key(subject: &Subject, space: Option<&SpaceId>) -> Bytes {

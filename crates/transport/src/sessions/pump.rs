@@ -13,7 +13,13 @@ use crate::{ConnectionMeter, Ready, RecvError, guarded};
 use bytes::Bytes;
 use quorate_base::TokioClock;
 use quorate_wire::EncodedFrame;
-use std::{collections::VecDeque, future::Future, pin::Pin, pin::pin, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::{Pin, pin},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     task::yield_now,
@@ -50,7 +56,8 @@ pub(super) async fn pump(
     let Link { sink, source, overhead } = link;
     let mut writer =
         Writer { outbox, meter: &meter, overhead: *overhead, batch: VecDeque::new(), taken: Cost::default() };
-    let mut read = pin!(read(ready, source.as_mut(), frames, *overhead, clock));
+    let holding = AtomicBool::new(false);
+    let mut read = pin!(read(ready, source.as_mut(), frames, *overhead, clock, &holding));
     let mut write = pin!(writer.run(sink.as_mut()));
     let mut written = false;
     loop {
@@ -58,7 +65,7 @@ pub(super) async fn pump(
             stop = stopped(stop) => {
                 match stop {
                     Stop::Graceful(_) => flush(read, write, written, close_time).await,
-                    Stop::Superseded => hear_out(read, &meter, close_time).await,
+                    Stop::Superseded => hear_out(read, &meter, &holding, close_time).await,
                 }
                 return Outcome::Stopped(stop);
             }
@@ -94,13 +101,15 @@ async fn flush(
 async fn hear_out(
     mut read: Pin<&mut impl Future<Output = Outcome>>,
     meter: &ConnectionMeter,
+    holding: &AtomicBool,
     close_time: Duration,
 ) {
     let begin = Instant::now();
     let mut heard = meter.frames_received();
     while timeout(SILENCE, &mut read).await.is_err() {
         let now = meter.frames_received();
-        if now == heard || begin.elapsed() > close_time {
+        let silent = now == heard && !holding.load(Relaxed);
+        if silent || begin.elapsed() > close_time {
             return;
         }
         heard = now;
@@ -122,11 +131,14 @@ async fn read(
     frames: &mut VecDeque<Bytes>,
     overhead: usize,
     clock: &TokioClock,
+    holding: &AtomicBool,
 ) -> Outcome {
     let mut turn = 0;
     loop {
-        if let Err(error) = keep_pace(ready, frames, clock).await {
-            return Outcome::Recv(error);
+        match keep_pace(ready, frames, clock) {
+            Ok(Duration::ZERO) => {}
+            Ok(wait) => hold(holding, sleep(wait)).await,
+            Err(error) => return Outcome::Recv(error),
         }
         while let Some(frame) = frames.pop_front() {
             ready.meter().received(0, overhead as u64);
@@ -134,8 +146,7 @@ async fn read(
                 return Outcome::Recv(error);
             }
             if let Some(pause) = ready.take_pause() {
-                // User code: one that panics just does not wait.
-                let _ = guarded::drive(pause).await;
+                hold(holding, pause).await;
             }
             turn += 1;
             if turn == FRAMES_PER_TURN {
@@ -149,17 +160,21 @@ async fn read(
     }
 }
 
-/// Waits while the peer, or a space that it writes to, is ahead of its rate.
-async fn keep_pace(ready: &mut Ready, frames: &VecDeque<Bytes>, clock: &TokioClock) -> Result<(), RecvError> {
+/// How long the peer, or a space that it writes to, is ahead of its rate.
+fn keep_pace(ready: &mut Ready, frames: &VecDeque<Bytes>, clock: &TokioClock) -> Result<Duration, RecvError> {
     if frames.is_empty() || !ready.has_rates() {
-        return Ok(());
+        return Ok(Duration::ZERO);
     }
     let bytes: usize = frames.iter().map(Bytes::len).sum();
-    let wait = ready.charge(clock.now().mono, frames.len() as u64, bytes as u64)?;
-    if !wait.is_zero() {
-        sleep(wait).await;
-    }
-    Ok(())
+    ready.charge(clock.now().mono, frames.len() as u64, bytes as u64)
+}
+
+/// Waits with frames in hand, which is no silence of the peer's.
+async fn hold(holding: &AtomicBool, wait: impl Future<Output = ()>) {
+    holding.store(true, Relaxed);
+    // A pause is user code: one that panics just does not wait.
+    let _ = guarded::drive(wait).await;
+    holding.store(false, Relaxed);
 }
 
 /// The writing half, and what it has in hand.

@@ -4,9 +4,12 @@
 
 mod addresses;
 mod blocking;
+mod by_url;
 mod closing;
 mod connections;
+mod factory;
 mod gate;
+mod inbox;
 mod limits;
 mod panics;
 mod registry;
