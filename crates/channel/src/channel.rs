@@ -11,18 +11,18 @@
 mod egress;
 mod ingress;
 
-use crate::cipher::{Cipher, CipherContext};
+use crate::cipher::{Cipher, CipherContext, Keyring};
 use crate::config::{ChannelConfig, ConfigError};
 use crate::envelope::MessageEnvelope;
 use crate::error::{IngressError, SendError, SendRefused};
 use crate::ids::{ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId, SenderTag};
 use crate::output::{ChannelEvent, DispatchOutcome, Output};
-use crate::rate_limit::{BudgetState, RateLimiter};
-use crate::request::{GivenUp, Requests};
+use crate::rate_limit::{BudgetState, RateLimiter, SpentBudget};
+use crate::request::{GivenUp, Requests, SegmentState};
 use crate::sds::{
     Dependency, Frontier, Incoming, IncomingConfig, IncomingEvent, Lamport, Outgoing, Schedule, Voids,
 };
-use crate::segment::{Reassembler, Segmenter};
+use crate::segment::{Reassembler, ReassemblyLimits, Segmenter};
 use crate::stats::ChannelStats;
 use bytes::Bytes;
 use egress::{Flight, Queued};
@@ -102,7 +102,8 @@ pub struct ReliableChannel {
     recent_ephemerals: VecDeque<MessageId>,
 
     limiter: RateLimiter<Queued>,
-    cipher: Box<dyn Cipher>,
+    budget: BudgetState,
+    keyring: Keyring,
     in_flight: BTreeMap<DispatchId, Flight>,
     next_dispatch: u64,
 
@@ -125,10 +126,7 @@ impl ReliableChannel {
         let incoming = IncomingConfig {
             lost_after: config.lost_after,
             join: config.join,
-            max_bytes: config.max_receive_bytes,
-            max_bytes_per_sender: config.max_receive_bytes_per_sender,
-            max_sets: config.max_incomplete,
-            reassembly_timeout: config.reassembly_timeout,
+            reassembly: config.reassembly(),
             max_participants: config.max_participants,
         };
         Ok(Self {
@@ -137,7 +135,7 @@ impl ReliableChannel {
             random: Rng::with_seed(entropy),
             now,
             closed: false,
-            segmenter: Segmenter::new(config.segment_bytes),
+            segmenter: Segmenter::new(config.segment_bytes).with_parity(config.parity_permille),
             next_sequence: 0,
             next_request: 1,
             requests: Requests::default(),
@@ -152,7 +150,8 @@ impl ReliableChannel {
             next_ephemeral: 0,
             recent_ephemerals: VecDeque::new(),
             limiter: RateLimiter::new(now, config.rate_limit),
-            cipher,
+            budget: BudgetState::Normal,
+            keyring: Keyring::new(cipher),
             in_flight: BTreeMap::new(),
             next_dispatch: 0,
             outputs: VecDeque::new(),
@@ -211,9 +210,10 @@ impl ReliableChannel {
             self.expire(given_up, unsent);
         }
         while let Some(sequence) = self.outgoing.poll_due(now.mono) {
-            self.limiter.enqueue(Queued::Message(sequence));
+            self.repeat(now, sequence);
         }
         while self.ephemerals.poll_expired(now.mono).is_some() {}
+        self.keyring.handle_timeout(now.mono, self.requests.oldest());
         self.incoming.handle_timeout(now);
         if self.schedule.is_due(now.mono) {
             let random = self.random.f64();
@@ -222,6 +222,15 @@ impl ReliableChannel {
         }
         self.collect(now);
         self.pump(now);
+    }
+
+    /// From now on `cipher` seals. What earlier ciphers sealed opens for `grace` longer; at most four of them are kept.
+    ///
+    /// A send that was accepted under a cipher never leaves without one: where `cipher` is
+    /// [`plain`](Cipher::is_plain), the earlier cipher goes on sealing what was accepted before, repetitions included.
+    pub fn handle_rotation(&mut self, now: Now, cipher: Box<dyn Cipher>, grace: Duration) {
+        self.now = now;
+        self.keyring.rotate(now.mono, cipher, grace, RequestId(self.next_request));
     }
 
     /// Ends the channel: every open send gets its outcome, and nothing more is sent or received.
@@ -263,6 +272,7 @@ impl ReliableChannel {
             self.incoming.poll_timeout(),
             self.ephemerals.poll_timeout(),
             self.schedule.poll_timeout(),
+            self.keyring.poll_timeout(),
             limiter,
         ];
         timers.into_iter().flatten().min()
@@ -276,6 +286,29 @@ impl ReliableChannel {
     /// The longest payload that can be sent.
     pub const fn max_payload(&self) -> usize {
         self.segmenter.max_payload()
+    }
+
+    /// Takes note of what the network itself allows per epoch (RLN's user message limit): the lower of this and the
+    /// configured limit holds. `Some(0)` lets nothing out; `None` leaves the configured limit alone.
+    pub fn handle_quota(&mut self, now: Now, quota: Option<u32>) {
+        self.now = now;
+        self.limiter.set_quota(quota);
+        self.pump(now);
+    }
+
+    /// What was spent of the rate limit's budget: to be kept over a restart.
+    pub fn spent_budget(&mut self) -> SpentBudget {
+        self.limiter.spent(self.now)
+    }
+
+    /// What an earlier process had spent counts on, unless its epoch is over. To be called before anything is sent.
+    pub fn restore_budget(&mut self, spent: SpentBudget) {
+        self.limiter.restore(self.now, spent);
+    }
+
+    /// Where each segment of a send stands, in their order; `None` once the send has its last outcome.
+    pub fn segment_states(&self, request: RequestId) -> Option<&[SegmentState]> {
+        self.requests.states(request)
     }
 
     /// How much of the rate limit's budget is gone.
@@ -293,7 +326,9 @@ impl ReliableChannel {
         ChannelStats {
             unacknowledged: self.outgoing.len() as u64,
             waiting: self.incoming.waiting() as u64,
+            queued: self.limiter.len() as u64,
             receive_bytes: (self.incoming.bytes() + self.ephemerals.bytes()) as u64,
+            segments: self.stats.segments.plus(self.incoming.segment_counts()).plus(self.ephemerals.counts()),
             ..self.stats.clone()
         }
     }
@@ -357,8 +392,19 @@ impl ReliableChannel {
     }
 }
 
-/// Ephemeral payloads share a small budget of their own: nobody waits for them.
+/// Ephemeral payloads share a small budget of their own: nobody waits for them, so an old one makes room for a new one.
 fn ephemeral_reassembler() -> Reassembler {
     const BYTES: usize = 32 << 20;
-    Reassembler::new(BYTES, BYTES / 2, 64, Duration::from_secs(30))
+    const SETS: usize = 64;
+    Reassembler::new(ReassemblyLimits {
+        bytes: BYTES,
+        bytes_per_sender: BYTES / 2,
+        sets: SETS,
+        sets_per_sender: SETS / 2,
+        timeout: Duration::from_secs(30),
+        evict: true,
+    })
 }
+
+#[cfg(test)]
+mod tests;

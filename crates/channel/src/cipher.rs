@@ -2,7 +2,10 @@
 //!
 //! The rule: a retransmission is sealed anew, so two attempts never share a nonce and look unrelated.
 
+mod keyring;
 mod xchacha;
+
+pub(crate) use keyring::Keyring;
 
 pub use xchacha::{ChannelKey, XChaCha20Poly1305Cipher};
 
@@ -17,6 +20,11 @@ pub trait Cipher: Send + Debug {
 
     /// Opens what a participant sealed. An error means "not for us, or forged"; nothing else is known.
     fn open(&mut self, context: &CipherContext, sealed: Bytes) -> Result<Bytes, OpenError>;
+
+    /// Whether it hides and proves nothing, so that what was accepted under another cipher must not be sealed by it.
+    fn is_plain(&self) -> bool {
+        false
+    }
 }
 
 /// What a ciphertext is bound to: it opens nowhere else.
@@ -59,5 +67,9 @@ impl Cipher for NoCipher {
 
     fn open(&mut self, _: &CipherContext, sealed: Bytes) -> Result<Bytes, OpenError> {
         Ok(sealed)
+    }
+
+    fn is_plain(&self) -> bool {
+        true
     }
 }

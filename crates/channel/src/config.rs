@@ -3,6 +3,7 @@
 use crate::ids::ParticipantId;
 use crate::rate_limit::RateLimitConfig;
 use crate::sds::SyncConfig;
+use crate::segment::ReassemblyLimits;
 use quorate_base::{Backoff, Wall};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,6 +19,9 @@ pub const MAX_SEGMENT_BYTES: usize = 512 << 10;
 pub struct ChannelConfig {
     /// The most bytes of one encoded segment, 256 to 524,288. Default 102,400 (100 KiB).
     pub segment_bytes: usize,
+    /// Parity segments for a thousand data segments, 0 to 1,000, rounded up. 125 is 12.5 %: any eighth of a payload's
+    /// segments may get lost without a repetition. Default 0: no parity.
+    pub parity_permille: u16,
     /// Who has to acknowledge a message before it counts as delivered. Default [`AckPolicy::Any`].
     pub acks: AckPolicy,
     /// The distance of retransmissions. Default 500 ms to 30 s, half again as much each time; stretched where
@@ -52,6 +56,8 @@ pub struct ChannelConfig {
     pub max_receive_bytes_per_sender: usize,
     /// Incomplete payloads. Default 1,024.
     pub max_incomplete: usize,
+    /// The same for one sender. Default 512.
+    pub max_incomplete_per_sender: usize,
     /// How long an incomplete payload is kept after its last new segment. Default 5 minutes.
     pub reassembly_timeout: Duration,
     /// Participants remembered, each incarnation counted. Default 1,024.
@@ -133,6 +139,7 @@ impl Default for ChannelConfig {
     fn default() -> Self {
         Self {
             segment_bytes: 102_400,
+            parity_permille: 0,
             acks: AckPolicy::Any,
             retransmit: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).factor(1.5),
             dispatch_timeout: Duration::from_secs(60),
@@ -147,6 +154,7 @@ impl Default for ChannelConfig {
             max_receive_bytes: 128 << 20,
             max_receive_bytes_per_sender: 64 << 20,
             max_incomplete: 1_024,
+            max_incomplete_per_sender: 512,
             reassembly_timeout: Duration::from_secs(300),
             max_participants: 1_024,
         }
@@ -154,6 +162,18 @@ impl Default for ChannelConfig {
 }
 
 impl ChannelConfig {
+    /// The bounds of what is incomplete or waits.
+    pub(crate) const fn reassembly(&self) -> ReassemblyLimits {
+        ReassemblyLimits {
+            bytes: self.max_receive_bytes,
+            bytes_per_sender: self.max_receive_bytes_per_sender,
+            sets: self.max_incomplete,
+            sets_per_sender: self.max_incomplete_per_sender,
+            timeout: self.reassembly_timeout,
+            evict: false,
+        }
+    }
+
     /// Checks every range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let least = [
@@ -163,6 +183,7 @@ impl ChannelConfig {
             ("max_receive_bytes", self.max_receive_bytes, self.segment_bytes),
             ("max_receive_bytes_per_sender", self.max_receive_bytes_per_sender, self.segment_bytes),
             ("max_incomplete", self.max_incomplete, 1),
+            ("max_incomplete_per_sender", self.max_incomplete_per_sender, 1),
             ("max_participants", self.max_participants, 1),
         ];
         for (field, value, least) in least {
@@ -170,9 +191,12 @@ impl ChannelConfig {
                 return Err(ConfigError::TooSmall { field, value, least });
             }
         }
-        if self.segment_bytes > MAX_SEGMENT_BYTES {
-            let (field, value) = ("segment_bytes", self.segment_bytes);
-            return Err(ConfigError::TooLarge { field, value, most: MAX_SEGMENT_BYTES });
+        let most = [
+            ("segment_bytes", self.segment_bytes, MAX_SEGMENT_BYTES),
+            ("parity_permille", usize::from(self.parity_permille), 1_000),
+        ];
+        if let Some((field, value, most)) = most.into_iter().find(|(_, value, most)| value > most) {
+            return Err(ConfigError::TooLarge { field, value, most });
         }
         match &self.acks {
             AckPolicy::AtLeast(0) => return Err(ConfigError::NobodyAcknowledges),

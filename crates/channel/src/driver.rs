@@ -5,11 +5,13 @@
 //! counted, and repeated by their senders; its own sends go on.
 
 use crate::channel::{Identity, ReliableChannel, SendOptions};
+use crate::cipher::Cipher;
 use crate::envelope::MessageEnvelope;
 use crate::error::SendRefused;
 use crate::ids::{DispatchId, RequestId};
 use crate::messaging::Messaging;
 use crate::output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
+use crate::request::SegmentState;
 use crate::stats::ChannelStats;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -19,6 +21,7 @@ use quorate_base::{Mono, TokioClock};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// The largest envelope payload that is taken in.
@@ -95,6 +98,26 @@ impl Channel {
         self.intake.push(envelope)
     }
 
+    /// From now on `cipher` seals; what the earlier one sealed opens for `grace` longer
+    /// ([`ReliableChannel::handle_rotation`]).
+    pub async fn rotate(&self, cipher: Box<dyn Cipher>, grace: Duration) -> Result<(), ChannelClosed> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Rotate { cipher, grace, reply };
+        self.commands.send(command).await.map_err(|_| ChannelClosed)?;
+        answer.await.map_err(|_| ChannelClosed)
+    }
+
+    /// Where each segment of a send stands; `None` once the send has its last outcome.
+    pub async fn segment_states(
+        &self,
+        request: RequestId,
+    ) -> Result<Option<Vec<SegmentState>>, ChannelClosed> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::States { request, reply };
+        self.commands.send(command).await.map_err(|_| ChannelClosed)?;
+        answer.await.map_err(|_| ChannelClosed)
+    }
+
     /// What was counted so far; envelopes dropped for want of room count as refused.
     pub async fn stats(&self) -> Result<ChannelStats, ChannelClosed> {
         let (reply, answer) = oneshot::channel();
@@ -159,6 +182,8 @@ impl Intake {
 #[derive(Debug)]
 enum Command {
     Send { payload: Bytes, options: SendOptions, reply: oneshot::Sender<Result<RequestId, SendRefused>> },
+    Rotate { cipher: Box<dyn Cipher>, grace: Duration, reply: oneshot::Sender<()> },
+    States { request: RequestId, reply: oneshot::Sender<Option<Vec<SegmentState>>> },
     Stats { reply: oneshot::Sender<ChannelStats> },
     Close { reply: oneshot::Sender<()> },
 }
@@ -225,6 +250,13 @@ impl Driver {
             Command::Send { payload, options, reply } => {
                 // Whoever asked may have gone; the send stands all the same.
                 let _ = reply.send(self.channel.handle_send(self.clock.now(), payload, options));
+            }
+            Command::Rotate { cipher, grace, reply } => {
+                self.channel.handle_rotation(self.clock.now(), cipher, grace);
+                let _ = reply.send(());
+            }
+            Command::States { request, reply } => {
+                let _ = reply.send(self.channel.segment_states(request).map(<[_]>::to_vec));
             }
             Command::Stats { reply } => {
                 let mut stats = self.channel.stats();

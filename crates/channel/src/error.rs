@@ -49,6 +49,9 @@ pub enum SendError {
         /// How many segments did not leave.
         segments: usize,
     },
+    /// The rate limit's budget ran low while it waited; only ephemeral sends end so.
+    #[error("the rate limit's budget is nearly spent; an ephemeral message was dropped")]
+    BudgetLow,
     /// It did not leave in time.
     #[error("{segments} segments did not leave in time")]
     TimedOut {

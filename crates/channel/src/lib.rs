@@ -63,6 +63,7 @@ pub use manager::{ManagerError, ReliableChannelManager};
 #[cfg(feature = "tokio")]
 pub use messaging::{Messaging, MessagingError};
 pub use output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
-pub use rate_limit::RateLimitConfig;
+pub use rate_limit::{BudgetState, RateLimitConfig, SpentBudget};
+pub use request::SegmentState;
 pub use sds::{Missing, SyncConfig};
 pub use stats::ChannelStats;

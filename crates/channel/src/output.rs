@@ -3,6 +3,7 @@
 use crate::envelope::MessageEnvelope;
 use crate::error::SendError;
 use crate::ids::{DispatchId, MessageId, ParticipantId, RequestId};
+use crate::rate_limit::BudgetState;
 use crate::sds::Missing;
 use bytes::Bytes;
 use quorate_base::Mono;
@@ -56,6 +57,11 @@ pub enum ChannelEvent {
         request: RequestId,
         /// When its first segment is expected to leave.
         expected_at: Mono,
+    },
+    /// How much of the rate limit's budget is gone changed. With `Approaching`, ephemeral sends are refused.
+    Budget {
+        /// How it stands now.
+        state: BudgetState,
     },
     /// All segments left.
     Sent {

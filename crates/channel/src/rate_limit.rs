@@ -52,16 +52,31 @@ pub enum BudgetState {
     Exhausted,
 }
 
+/// What is to be kept over a restart, so that it does not refill the budget. Durations only: a monotonic
+/// instant means nothing to the next process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpentBudget {
+    /// The epoch's number by the wall clock.
+    pub epoch: u64,
+    /// Envelopes charged in it.
+    pub spent: u32,
+    /// How much of it is left by the monotonic clock.
+    pub left: Duration,
+}
+
 /// A first-in-first-out queue in front of a budget.
 #[derive(Debug)]
 pub struct RateLimiter<T> {
     config: RateLimitConfig,
+    /// What the network itself allows, where it is known to be less.
+    quota: Option<u32>,
     queue: VecDeque<T>,
     /// Goes before everything else, though not twice in a row: the one sync message.
     urgent: Option<T>,
     urgent_was_last: bool,
     epoch: u64,
-    epoch_began: Mono,
+    /// When the epoch is over whatever the wall clock says.
+    ends: Mono,
     spent: u32,
 }
 
@@ -70,13 +85,36 @@ impl<T> RateLimiter<T> {
     pub fn new(now: Now, config: RateLimitConfig) -> Self {
         Self {
             config,
+            quota: None,
             queue: VecDeque::new(),
             urgent: None,
             urgent_was_last: false,
             epoch: number(&config, now),
-            epoch_began: now.mono,
+            ends: now.mono + config.epoch,
             spent: 0,
         }
+    }
+
+    /// What an earlier process had spent counts on, unless its epoch is over by now.
+    pub fn restore(&mut self, now: Now, before: SpentBudget) {
+        if number(&self.config, now) > before.epoch {
+            return;
+        }
+        self.epoch = before.epoch;
+        self.spent = before.spent;
+        self.ends = now.mono + before.left.min(self.config.epoch);
+    }
+
+    /// What is to be kept over a restart.
+    pub fn spent(&mut self, now: Now) -> SpentBudget {
+        self.roll(now);
+        SpentBudget { epoch: self.epoch, spent: self.spent, left: self.ends.since(now.mono) }
+    }
+
+    /// What the network allows per epoch (RLN's user message limit); the lower of this and the configured limit holds.
+    /// `Some(0)` lets nothing out; `None` leaves the configured limit alone.
+    pub const fn set_quota(&mut self, quota: Option<u32>) {
+        self.quota = quota;
     }
 
     /// How many more attempts may wait.
@@ -120,7 +158,7 @@ impl<T> RateLimiter<T> {
     /// How much of the budget is gone.
     pub fn state(&mut self, now: Now) -> BudgetState {
         self.roll(now);
-        let Some(limit) = self.config.per_epoch else { return BudgetState::Normal };
+        let Some(limit) = self.limit() else { return BudgetState::Normal };
         let approaching = u64::from(limit) * u64::from(self.config.approaching_percent);
         if self.spent >= limit {
             BudgetState::Exhausted
@@ -132,15 +170,16 @@ impl<T> RateLimiter<T> {
     }
 
     /// When an attempt queued now is expected to leave; `None` when nothing holds it back.
-    pub fn expected_at(&self, now: Now) -> Option<Mono> {
-        let limit = u64::from(self.config.per_epoch?);
+    pub fn expected_at(&mut self, now: Now) -> Option<Mono> {
+        self.roll(now);
+        let limit = u64::from(self.limit()?);
         let ahead = self.queue.len() as u64;
         let left = u64::from(self.budget()?);
         if ahead < left {
             return None;
         }
-        let epochs = u32::try_from((ahead - left) / limit).unwrap_or(u32::MAX);
-        Some(self.next_epoch(now) + self.config.epoch.saturating_mul(epochs))
+        let epochs = (ahead - left).checked_div(limit).and_then(|epochs| u32::try_from(epochs).ok());
+        Some(self.next_epoch(now) + self.config.epoch.saturating_mul(epochs.unwrap_or(u32::MAX)))
     }
 
     /// When the budget is refilled, if something waits for that.
@@ -159,24 +198,35 @@ impl<T> RateLimiter<T> {
         self.len() == 0
     }
 
-    fn budget(&self) -> Option<u32> {
-        self.config.per_epoch.map(|limit| limit.saturating_sub(self.spent))
+    /// What is left of the budget; `None` where there is no limit.
+    pub fn budget(&self) -> Option<u32> {
+        self.limit().map(|limit| limit.saturating_sub(self.spent))
+    }
+
+    fn limit(&self) -> Option<u32> {
+        match (self.config.per_epoch, self.quota) {
+            (Some(limit), Some(quota)) => Some(limit.min(quota)),
+            (limit, quota) => limit.or(quota),
+        }
     }
 
     fn roll(&mut self, now: Now) {
         let epoch = number(&self.config, now);
-        if epoch > self.epoch || now.mono.since(self.epoch_began) >= self.config.epoch {
+        if epoch > self.epoch || now.mono >= self.ends {
             self.epoch = epoch;
-            self.epoch_began = now.mono;
+            self.ends = now.mono + self.config.epoch;
             self.spent = 0;
         }
     }
 
+    /// When the next epoch begins: by the wall clock, unless that has fallen behind.
     fn next_epoch(&self, now: Now) -> Mono {
-        let by_mono = self.epoch_began + self.config.epoch;
+        if number(&self.config, now) < self.epoch {
+            return self.ends;
+        }
         let into = now.wall.unix().as_nanos() % self.config.epoch.as_nanos().max(1);
         let into = Duration::from_nanos(u64::try_from(into).unwrap_or(0));
-        by_mono.min(now.mono + self.config.epoch.saturating_sub(into))
+        self.ends.min(now.mono + self.config.epoch.saturating_sub(into))
     }
 }
 
@@ -186,88 +236,4 @@ fn number(config: &RateLimitConfig, now: Now) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use quorate_base::Wall;
-
-    fn at(mono: u64, wall: u64) -> Now {
-        Now::new(Mono::from_origin(Duration::from_secs(mono)), Wall::from_unix(Duration::from_secs(wall)))
-    }
-
-    fn limiter(per_epoch: u32) -> RateLimiter<u32> {
-        let epoch = Duration::from_secs(10);
-        RateLimiter::new(
-            at(0, 1_000),
-            RateLimitConfig { per_epoch: Some(per_epoch), epoch, ..Default::default() },
-        )
-    }
-
-    fn drain(limiter: &mut RateLimiter<u32>, now: Now) -> Vec<u32> {
-        std::iter::from_fn(|| limiter.poll(now).inspect(|_| limiter.charge())).collect()
-    }
-
-    #[test]
-    fn what_is_over_budget_leaves_in_order_in_the_next_epoch() {
-        let mut limiter = limiter(2);
-        (1..=5).for_each(|item| limiter.enqueue(item));
-        assert_eq!(drain(&mut limiter, at(3, 1_003)), [1, 2]);
-        assert_eq!(limiter.state(at(3, 1_003)), BudgetState::Exhausted);
-        assert_eq!(limiter.poll_timeout(at(3, 1_003)), Some(at(10, 0).mono));
-        assert_eq!(limiter.expected_at(at(3, 1_003)), Some(at(20, 0).mono));
-        assert_eq!(drain(&mut limiter, at(10, 1_010)), [3, 4]);
-        assert_eq!(drain(&mut limiter, at(20, 1_020)), [5]);
-        assert_eq!(limiter.poll_timeout(at(20, 1_020)), None);
-    }
-
-    #[test]
-    fn without_a_limit_nothing_waits() {
-        let mut limiter = RateLimiter::new(at(0, 1_000), RateLimitConfig::default());
-        (1..=5).for_each(|item| limiter.enqueue(item));
-        assert_eq!(drain(&mut limiter, at(0, 1_000)).len(), 5);
-        assert_eq!(limiter.expected_at(at(0, 1_000)), None);
-    }
-
-    #[test]
-    fn a_wall_clock_that_jumps_back_neither_refills_nor_freezes() {
-        let mut limiter = limiter(1);
-        (1..=3).for_each(|item| limiter.enqueue(item));
-        assert_eq!(drain(&mut limiter, at(0, 5_000)), [1], "a jump forward is another epoch");
-        assert_eq!(drain(&mut limiter, at(1, 1_000)), [0u32; 0], "the jump back refills nothing");
-        assert_eq!(drain(&mut limiter, at(10, 1_009)), [2], "one period later an epoch is over");
-    }
-
-    #[test]
-    fn the_sync_message_goes_first_and_once() {
-        let mut limiter = limiter(10);
-        limiter.enqueue(1);
-        limiter.enqueue_urgent(8);
-        limiter.enqueue_urgent(9);
-        assert_eq!(drain(&mut limiter, at(0, 1_000)), [8, 1]);
-    }
-
-    #[test]
-    fn syncs_do_not_spend_all_of_a_small_budget() {
-        let mut limiter = limiter(1);
-        let mut left = Vec::new();
-        for epoch in 0..4 {
-            limiter.enqueue(epoch);
-            limiter.enqueue_urgent(100 + epoch);
-            left.extend(drain(&mut limiter, at(10 * u64::from(epoch), 1_000 + 10 * u64::from(epoch))));
-        }
-        assert_eq!(left, [100, 0, 101, 1]);
-    }
-
-    #[test]
-    fn the_state_is_approaching_before_it_is_exhausted() {
-        let mut limiter = limiter(5);
-        let states: Vec<_> = (0..6)
-            .map(|_| {
-                let state = limiter.state(at(0, 1_000));
-                limiter.charge();
-                state
-            })
-            .collect();
-        use BudgetState::{Approaching, Exhausted, Normal};
-        assert_eq!(states, [Normal, Normal, Normal, Normal, Approaching, Exhausted]);
-    }
-}
+mod tests;

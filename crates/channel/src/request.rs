@@ -45,6 +45,8 @@ pub struct GivenUp {
 struct Request {
     ephemeral: bool,
     sequences: Range<u64>,
+    /// How many of them are data; parity follows.
+    data: u64,
     segments: Vec<SegmentState>,
     acks: BTreeMap<ParticipantId, usize>,
     undelivered: usize,
@@ -54,8 +56,8 @@ struct Request {
 }
 
 impl Requests {
-    /// Accepts a send whose segments have `sequences`.
-    pub fn push(&mut self, request: RequestId, sequences: Range<u64>, ephemeral: bool) {
+    /// Accepts a send whose segments have `sequences`, the first `data` of them data.
+    pub fn push(&mut self, request: RequestId, sequences: Range<u64>, data: u64, ephemeral: bool) {
         let count = usize::try_from(sequences.end - sequences.start).unwrap_or(usize::MAX);
         self.open.insert(
             request,
@@ -63,6 +65,7 @@ impl Requests {
                 ephemeral,
                 segments: vec![SegmentState::AwaitingRateLimit; count],
                 sequences,
+                data,
                 acks: BTreeMap::new(),
                 undelivered: count,
                 sent: false,
@@ -84,11 +87,28 @@ impl Requests {
         }
     }
 
+    /// Where each segment of a send stands.
+    pub fn states(&self, request: RequestId) -> Option<&[SegmentState]> {
+        self.open.get(&request).map(|open| open.segments.as_slice())
+    }
+
+    /// The oldest send without a final outcome.
+    pub fn oldest(&self) -> Option<RequestId> {
+        self.open.first_key_value().map(|(request, _)| *request)
+    }
+
     /// Whether a segment left before: then what happens to later attempts decides nothing.
     pub fn has_left(&self, request: RequestId, sequence: u64) -> bool {
         let Some(open) = self.open.get(&request) else { return true };
         let index = sequence.checked_sub(open.sequences.start).and_then(|index| usize::try_from(index).ok());
         index.and_then(|index| open.segments.get(index)).is_none_or(|state| *state == SegmentState::Confirmed)
+    }
+
+    /// The data segments beside a parity segment that left before; `None` for a data segment.
+    pub fn data_beside(&self, request: RequestId, sequence: u64) -> Option<Range<u64>> {
+        let open = self.open.get(&request)?;
+        let data = open.sequences.start..open.sequences.start + open.data;
+        (sequence >= data.end && self.has_left(request, sequence)).then_some(data)
     }
 
     /// A segment left. Yields `Sent` when it was the last.
@@ -255,7 +275,7 @@ mod tests {
 
     fn requests(sequences: Range<u64>) -> Requests {
         let mut requests = Requests::default();
-        requests.push(R, sequences.clone(), false);
+        requests.push(R, sequences.clone(), sequences.end - sequences.start, false);
         sequences.for_each(|sequence| requests.released(at(0), R, sequence, TIMEOUT));
         requests
     }
@@ -297,7 +317,7 @@ mod tests {
     #[test]
     fn a_segment_behind_the_rate_limit_stops_the_clock() {
         let mut requests = Requests::default();
-        requests.push(R, 0..2, false);
+        requests.push(R, 0..2, 2, false);
         requests.released(at(0), R, 0, TIMEOUT);
         assert!(requests.poll_expired(at(10)).is_none());
         requests.released(at(50), R, 1, TIMEOUT);

@@ -1,6 +1,7 @@
 //! What a channel has counted since it opened.
 
 use crate::ids::ParticipantId;
+use crate::segment::SegmentCounts;
 use std::collections::BTreeMap;
 
 /// A snapshot of a channel's counters. Every counter only grows, and saturates.
@@ -38,16 +39,22 @@ pub struct ChannelStats {
     pub refused: u64,
     /// Envelopes of others on the same network.
     pub foreign: u64,
-    /// Envelopes that did not open.
+    /// Envelopes that did not open, though sealed under a key of ours or in no known format: damaged, forged, or foreign.
     pub decrypt_failed: u64,
+    /// Envelopes sealed under a key that we do not have, or do not have any more.
+    pub unknown_key: u64,
     /// Envelopes that opened and were malformed, contradictory or from the future.
     pub malformed: u64,
+    /// What became of segments and of the sets they belong to, by cause.
+    pub segments: SegmentCounts,
     /// Gaps reported.
     pub gaps: u64,
     /// Segments of ours that each participant acknowledged.
     pub acknowledged_by: BTreeMap<ParticipantId, u64>,
     /// Segments of ours that wait for acknowledgements now.
     pub unacknowledged: u64,
+    /// Attempts that wait for the rate limit or for room in flight now.
+    pub queued: u64,
     /// Whole payloads that wait for their causal past now.
     pub waiting: u64,
     /// Bytes of incomplete and waiting payloads now, with what is kept beside them.

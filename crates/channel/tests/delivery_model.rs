@@ -9,7 +9,7 @@
 use proptest::prelude::*;
 use quorate_base::{Mono, Now, Wall};
 use quorate_channel::sds::{Arrival, Delivery, Dependency, Incoming, IncomingConfig, IncomingEvent, Verdict};
-use quorate_channel::segment::Segmenter;
+use quorate_channel::segment::{ReassemblyLimits, Segmenter};
 use quorate_channel::{JoinPolicy, MessageId, Missing, SenderTag, StructuredId};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -179,10 +179,14 @@ proptest! {
         let config = IncomingConfig {
             lost_after: LOST_AFTER,
             join: JoinPolicy::Since(Wall::from_unix_millis(0)),
-            max_bytes: 1 << 24,
-            max_bytes_per_sender: 1 << 24,
-            max_sets: 1_024,
-            reassembly_timeout: REASSEMBLY,
+            reassembly: ReassemblyLimits {
+                bytes: 1 << 24,
+                bytes_per_sender: 1 << 24,
+                sets: 1_024,
+                sets_per_sender: 1_024,
+                timeout: REASSEMBLY,
+                evict: false,
+            },
             max_participants: 16,
         };
         let mut incoming = Incoming::new(at(Duration::ZERO), SenderTag([0xff; 6]), config);

@@ -16,6 +16,7 @@ mod equal_payloads_are_two_messages;
 mod every_payload_arrives_at_any_loss;
 mod every_send_has_its_outcomes_in_time;
 mod memory_stays_within_its_bounds;
+mod parity_spares_repetitions;
 mod reordering_changes_no_order;
 mod retransmissions_stay_few;
 mod the_longest_payload_arrives;

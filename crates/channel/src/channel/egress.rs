@@ -34,19 +34,29 @@ pub(super) enum Flight {
     Sync,
 }
 
+impl Flight {
+    /// The send that it belongs to; a sync belongs to none.
+    const fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Message { request, .. } | Self::Ephemeral { request, .. } => Some(*request),
+            Self::Sync => None,
+        }
+    }
+}
+
 impl ReliableChannel {
     /// Stages one to three of a persistent send.
     pub(super) fn send(&mut self, now: Now, payload: Bytes) -> Result<RequestId, SendRefused> {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
-        let count = segments.total();
+        let (count, data) = (segments.total(), segments.data());
         self.check_room(count)?;
         let base = self.next_sequence;
         if base + count as u64 > StructuredId::SEQUENCE_END {
             return Err(SendRefused::SequenceExhausted);
         }
         let request = self.next_request();
-        self.requests.push(request, base..base + count as u64, false);
+        self.requests.push(request, base..base + count as u64, data as u64, false);
         if let Some(expected_at) = self.limiter.expected_at(now) {
             self.event(ChannelEvent::Queued { request, expected_at });
         }
@@ -67,11 +77,11 @@ impl ReliableChannel {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
         self.check_room(segments.total())?;
-        let count = segments.total() as u64;
+        let (count, data) = (segments.total() as u64, segments.data() as u64);
         let base = self.next_ephemeral;
         self.next_ephemeral += count;
         let request = self.next_request();
-        self.requests.push(request, base..base + count, true);
+        self.requests.push(request, base..base + count, data, true);
         for (segment, sequence) in segments.zip(base..) {
             let id = self.structured_id(&segment.hash, sequence).to_message_id();
             let message =
@@ -90,6 +100,11 @@ impl ReliableChannel {
             let Some(queued) = self.limiter.poll(now) else { break };
             match queued {
                 Queued::Message(sequence) => self.release(now, sequence),
+                Queued::Ephemeral { request, sequence, .. }
+                    if self.limiter.state(now) != BudgetState::Normal =>
+                {
+                    self.fail(now, request, sequence, SendError::BudgetLow);
+                }
                 Queued::Ephemeral { id, message, request, sequence } => {
                     self.requests.released(now.mono, request, sequence, self.config.dispatch_timeout);
                     let message = BytesMut::from(message.as_ref());
@@ -97,6 +112,23 @@ impl ReliableChannel {
                 }
                 Queued::Sync => self.release_sync(now),
             }
+        }
+        let state = self.limiter.state(now);
+        if std::mem::replace(&mut self.budget, state) != state {
+            self.event(ChannelEvent::Budget { state });
+        }
+    }
+
+    /// The time of a message has come again. Parity that left once waits as long as a data segment of its payload is
+    /// repeated: who has that one needs no parity, and who recovers the payload acknowledges both.
+    pub(super) fn repeat(&mut self, now: Now, sequence: u64) {
+        let request = self.outgoing.request(sequence);
+        let data = request.and_then(|request| self.requests.data_beside(request, sequence));
+        if data.is_some_and(|data| self.outgoing.has_any(data)) {
+            let random = self.random.f64();
+            self.outgoing.handle_attempted(now.mono, sequence, false, random);
+        } else {
+            self.limiter.enqueue(Queued::Message(sequence));
         }
     }
 
@@ -222,7 +254,7 @@ impl ReliableChannel {
         ephemeral: bool,
     ) {
         self.limiter.charge();
-        let payload = match self.cipher.seal(&self.context, message) {
+        let payload = match self.keyring.seal(flight.request(), &self.context, message) {
             Ok(payload) => payload,
             Err(error) => return self.unsealed(now, flight, error.into()),
         };

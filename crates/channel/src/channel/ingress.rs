@@ -4,11 +4,12 @@
 //! nothing that is dropped here touches what others sent.
 
 use super::ReliableChannel;
+use crate::cipher::OpenError;
 use crate::envelope::MessageEnvelope;
 use crate::error::IngressError;
 use crate::ids::{MessageId, ParticipantId, StructuredId};
 use crate::sds::{Arrival, Kind, Lamport, SdsMessage, Verdict};
-use crate::segment::{Admission, Segment, SegmentOrigin};
+use crate::segment::{Admission, Discard, Segment, SegmentOrigin};
 use quorate_base::Now;
 use std::ops::Range;
 
@@ -22,7 +23,7 @@ impl ReliableChannel {
         }
         self.stats.envelopes_received += 1;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
-        let plaintext = self.cipher.open(&self.context, envelope.payload)?;
+        let plaintext = self.keyring.open(now.mono, &self.context, envelope.payload)?;
         let message = SdsMessage::decode(plaintext)?;
         if message.channel != self.identity.channel {
             return Err(IngressError::OtherChannel);
@@ -53,7 +54,12 @@ impl ReliableChannel {
             Err(IngressError::Foreign | IngressError::OtherChannel | IngressError::Closed) => {
                 self.stats.foreign += 1
             }
+            Err(IngressError::Sealed(OpenError::OtherKey)) => self.stats.unknown_key += 1,
             Err(IngressError::Sealed(_)) => self.stats.decrypt_failed += 1,
+            Err(IngressError::Segment(error)) => {
+                self.stats.segments.discarded(error.discard());
+                self.stats.malformed += 1;
+            }
             Err(IngressError::Full) => self.stats.refused += 1,
             Err(_) => self.stats.malformed += 1,
         }
@@ -129,20 +135,20 @@ impl ReliableChannel {
         let segment = Segment::decode(message.content)?;
         let origin = match StructuredId::parse(message.id.as_str()) {
             Some(id) => {
-                SegmentOrigin::Structured(id.tag, id.sequence.saturating_sub(u64::from(segment.index)))
+                SegmentOrigin::Structured(id.tag, id.sequence.saturating_sub(u64::from(segment.place())))
             }
             None => SegmentOrigin::Opaque(message.sender.clone(), segment.hash),
         };
         match self.ephemerals.handle_segment(now.mono, &origin, &message.sender, segment, 0, false) {
             Admission::Complete(whole) => {
-                self.ephemerals.release(&message.sender, whole.charged);
+                self.ephemerals.release(&whole.sender, whole.charged);
                 self.remember_ephemeral(message.id);
                 self.received(message.sender, whole.payload, true);
             }
             Admission::Stored => self.remember_ephemeral(message.id),
-            Admission::Duplicate => self.stats.duplicates += 1,
-            Admission::Full => return Err(IngressError::Full),
-            Admission::Contradicts | Admission::HashMismatch => return Err(IngressError::Contradiction),
+            Admission::Discarded(Discard::Duplicate) => self.stats.duplicates += 1,
+            Admission::Discarded(Discard::CacheFull) => return Err(IngressError::Full),
+            Admission::Discarded(_) => return Err(IngressError::Contradiction),
         }
         self.stats.segments_received += 1;
         Ok(())

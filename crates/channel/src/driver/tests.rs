@@ -5,7 +5,6 @@ use crate::{
     AckPolicy, ChannelConfig, ManagerError, MessagingError, NoCipher, ParticipantId, ReliableChannelManager,
 };
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
 
 /// Everybody in one process; loses every third envelope.
 #[derive(Default)]

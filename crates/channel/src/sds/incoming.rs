@@ -11,7 +11,9 @@ mod waiting;
 use super::{Dependency, Key, RangeSet};
 use crate::config::JoinPolicy;
 use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
-use crate::segment::{Admission, Reassembler, Segment, SegmentOrigin};
+use crate::segment::{
+    Admission, Discard, Reassembled, Reassembler, ReassemblyLimits, Segment, SegmentCounts, SegmentOrigin,
+};
 use bytes::Bytes;
 use peers::{Peers, Standing};
 use quorate_base::{Mono, Now};
@@ -27,14 +29,8 @@ pub struct IncomingConfig {
     pub lost_after: Duration,
     /// Whether messages from before we joined are missed.
     pub join: JoinPolicy,
-    /// Bytes of incomplete and waiting payloads and of what is kept beside them, in all.
-    pub max_bytes: usize,
-    /// The same for one sender.
-    pub max_bytes_per_sender: usize,
-    /// Payloads in the making.
-    pub max_sets: usize,
-    /// How long an incomplete payload is kept after its last new segment.
-    pub reassembly_timeout: Duration,
+    /// How much may be incomplete or waiting.
+    pub reassembly: ReassemblyLimits,
     /// Participants, each incarnation counted.
     pub max_participants: usize,
 }
@@ -142,12 +138,7 @@ pub(super) struct Set {
 impl Incoming {
     /// An empty receiving side of the participant whose own messages bear `own`.
     pub fn new(now: Now, own: SenderTag, config: IncomingConfig) -> Self {
-        let reassembler = Reassembler::new(
-            config.max_bytes,
-            config.max_bytes_per_sender,
-            config.max_sets,
-            config.reassembly_timeout,
-        );
+        let reassembler = Reassembler::new(config.reassembly);
         Self {
             joined: now.mono,
             own,
@@ -179,18 +170,15 @@ impl Incoming {
             needed,
         );
         match admission {
-            Admission::Full => return Verdict::Full,
-            Admission::Contradicts => return Verdict::Malformed,
-            // Another id for a place that is taken: the first to come keeps it.
-            Admission::Duplicate => return Verdict::Duplicate,
-            Admission::Stored | Admission::Complete(_) | Admission::HashMismatch => {}
+            Admission::Discarded(Discard::CacheFull) => return Verdict::Full,
+            Admission::Discarded(Discard::Duplicate) => return Verdict::Duplicate,
+            Admission::Discarded(_) => return Verdict::Malformed,
+            Admission::Stored | Admission::Complete(_) => {}
         }
         self.peers.received(&Key::of(&arrival.id));
         self.describe(&origin, arrival, past, structured);
-        match admission {
-            Admission::Complete(whole) => self.complete(now.mono, origin, whole.payload, whole.charged),
-            Admission::HashMismatch => self.drop_set(&origin),
-            _ => {}
+        if let Admission::Complete(whole) = admission {
+            self.complete(now.mono, origin, whole);
         }
         Verdict::Accepted
     }
@@ -208,7 +196,7 @@ impl Incoming {
 
     /// Declares lost what is due, and lets go what only waited for it.
     pub fn handle_timeout(&mut self, now: Now) {
-        while let Some(origin) = self.reassembler.poll_expired(now.mono) {
+        while let Some((origin, _)) = self.reassembler.poll_expired(now.mono) {
             self.drop_set(&origin);
         }
         while let Some(waiter) = self.waiting.poll_due(now.mono) {
@@ -246,6 +234,11 @@ impl Incoming {
         self.reassembler.bytes()
     }
 
+    /// What became of segments and sets.
+    pub const fn segment_counts(&self) -> SegmentCounts {
+        self.reassembler.counts()
+    }
+
     /// Whole payloads that wait for their past.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -278,6 +271,8 @@ impl Incoming {
         }
         match self.peers.standing(&Key::of(&arrival.id)) {
             Standing::New => None,
+            // A set in the making may hold a forged piece in its place.
+            Standing::Received if self.sets.contains_key(origin) => None,
             Standing::Received => Some(Verdict::Duplicate),
             Standing::Over => Some(Verdict::Late),
             Standing::TooScattered => Some(Verdict::Full),
@@ -347,8 +342,16 @@ impl Incoming {
         set.past.extend(past.into_iter().filter(|key| !is_sibling(origin, count, key)));
     }
 
-    fn complete(&mut self, now: Mono, origin: SegmentOrigin, payload: Bytes, charged: usize) {
-        let Some(set) = self.sets.remove(&origin) else { return };
+    fn complete(&mut self, now: Mono, origin: SegmentOrigin, whole: Reassembled) {
+        let Some(mut set) = self.sets.remove(&origin) else { return };
+        let Reassembled { payload, segments, charged, .. } = whole;
+        set.count = segments;
+        if let SegmentOrigin::Structured(tag, base) = origin {
+            // Whoever has the payload has all its segments, those that never came too.
+            self.peers.received_all(tag, base..base + segments);
+            let last = StructuredId::parse(set.last_id.as_str()).map(|id| id.sibling(base + segments - 1));
+            set.last_id = last.map_or(set.last_id, StructuredId::to_message_id);
+        }
         let deadline = now + self.config.lost_after;
         let waiter = self.waiting.push(Waiting { origin, set, payload, charged, deadline });
         self.settle(waiter);

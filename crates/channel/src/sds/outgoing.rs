@@ -179,6 +179,16 @@ impl Outgoing {
         open.flat_map(|(_, entry)| roster.difference(&entry.acked_by).cloned()).collect()
     }
 
+    /// The send that a message belongs to, as long as it may be sent again.
+    pub fn request(&self, sequence: u64) -> Option<RequestId> {
+        self.entries.get(&sequence).map(|entry| entry.request)
+    }
+
+    /// Whether any message in `sequences` may be sent again.
+    pub fn has_any(&self, sequences: Range<u64>) -> bool {
+        self.entries.range(sequences).next().is_some()
+    }
+
     /// The lowest sequence number that may be sent again.
     pub fn oldest(&self) -> Option<u64> {
         self.entries.first_key_value().map(|(sequence, _)| *sequence)

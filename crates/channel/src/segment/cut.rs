@@ -4,6 +4,7 @@
 //! and length of the whole, its index and the count.
 
 use super::Segment;
+use super::parity::{self, SHARD_UNIT};
 use bytes::Bytes;
 use sha3::{Digest, Keccak256};
 
@@ -12,8 +13,6 @@ pub const MAX_SEGMENTS: usize = 256;
 
 /// What a segment's protobuf may add to its piece: hash, length, counts and tags, rounded up.
 const SEGMENT_OVERHEAD: usize = 128;
-/// Pieces are multiples of this, so that they can be shards of a Reed-Solomon code.
-const SHARD_UNIT: usize = 64;
 
 /// Why a payload cannot be cut. The caller's fault; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +35,22 @@ pub enum SegmentError {
 #[derive(Debug, Clone)]
 pub struct Segmenter {
     piece: usize,
+    parity_permille: u16,
 }
 
 impl Segmenter {
-    /// For encoded segments of at most `segment_bytes`; raised to 256 where it is less.
+    /// For encoded segments of at most `segment_bytes`; raised to 256 where it is less. Without parity.
     pub fn new(segment_bytes: usize) -> Self {
         let room = segment_bytes.max(256) - SEGMENT_OVERHEAD;
-        Self { piece: room - room % SHARD_UNIT }
+        Self { piece: room - room % SHARD_UNIT, parity_permille: 0 }
+    }
+
+    /// Adds parity segments: so many for a thousand data segments, rounded up, at most as many as there are data
+    /// segments and as the bound of [`MAX_SEGMENTS`] leaves room for.
+    #[must_use]
+    pub const fn with_parity(mut self, permille: u16) -> Self {
+        self.parity_permille = permille;
+        self
     }
 
     /// The longest payload that can be cut: 26.2 MB with the default segment size.
@@ -50,12 +58,13 @@ impl Segmenter {
         self.piece * MAX_SEGMENTS
     }
 
-    /// How many segments a payload of `len` bytes has.
-    pub const fn count(&self, len: usize) -> usize {
-        len.div_ceil(self.piece)
+    /// How many segments a payload of `len` bytes has, data and parity together.
+    pub fn count(&self, len: usize) -> usize {
+        let data = len.div_ceil(self.piece);
+        data + parity::count(data, self.parity_permille)
     }
 
-    /// Cuts `payload`. Its bytes are hashed once and not copied.
+    /// Cuts `payload`. Its bytes are hashed once; they are copied only where parity is made of them.
     pub fn cut(&self, payload: Bytes) -> Result<Segments, SegmentError> {
         if payload.is_empty() {
             return Err(SegmentError::Empty);
@@ -64,32 +73,37 @@ impl Segmenter {
             return Err(SegmentError::TooLarge { len: payload.len(), max: self.max_payload() });
         }
         let hash = Keccak256::digest(&payload).into();
-        Ok(Segments {
-            hash,
-            length: payload.len(),
-            count: self.count(payload.len()),
-            piece: self.piece,
-            next: 0,
-            payload,
-        })
+        let length = payload.len();
+        let data: Vec<Bytes> = (0..length)
+            .step_by(self.piece)
+            .map(|at| payload.slice(at..length.min(at + self.piece)))
+            .collect();
+        // One piece is as long as its payload, rounded up: its copy need not be longer.
+        let shard = if data.len() == 1 { length.next_multiple_of(SHARD_UNIT) } else { self.piece };
+        let parity = parity::encode(&data, parity::count(data.len(), self.parity_permille), shard);
+        Ok(Segments { hash, length, data, parity: parity.unwrap_or_default(), next: 0 })
     }
 }
 
-/// The segments of one payload, in order.
+/// The segments of one payload, in order: the data, then the parity.
 #[derive(Debug)]
 pub struct Segments {
     hash: [u8; 32],
     length: usize,
-    count: usize,
-    piece: usize,
+    data: Vec<Bytes>,
+    parity: Vec<Bytes>,
     next: usize,
-    payload: Bytes,
 }
 
 impl Segments {
     /// How many there are in all.
     pub const fn total(&self) -> usize {
-        self.count
+        self.data.len() + self.parity.len()
+    }
+
+    /// How many of them are data, of which every payload can be put together without parity.
+    pub const fn data(&self) -> usize {
+        self.data.len()
     }
 
     /// Keccak-256 of the payload.
@@ -102,21 +116,23 @@ impl Iterator for Segments {
     type Item = Segment;
 
     fn next(&mut self) -> Option<Segment> {
-        if self.next >= self.count {
-            return None;
-        }
-        let index = self.next;
-        self.next += 1;
-        let piece = self.payload.split_to(self.piece.min(self.payload.len()));
-        Some(Segment {
+        let (class, index) = match self.next.checked_sub(self.data.len()) {
+            None => (&mut self.data, self.next),
+            Some(index) => (&mut self.parity, index),
+        };
+        let payload = std::mem::take(class.get_mut(index)?);
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let segment = Segment {
             hash: self.hash,
             length: Some(self.length as u64),
-            index: u32::try_from(index).unwrap_or(u32::MAX),
-            data_count: u32::try_from(self.count).unwrap_or(u32::MAX),
-            parity_count: 0,
-            is_parity: false,
-            payload: piece,
-        })
+            index: number(index),
+            data_count: number(self.data.len()),
+            parity_count: number(self.parity.len()),
+            is_parity: self.next >= self.data.len(),
+            payload,
+        };
+        self.next += 1;
+        Some(segment)
     }
 }
 
@@ -145,5 +161,21 @@ mod tests {
             SegmentError::TooLarge { len: max + 1, max }
         );
         assert_eq!(segmenter.cut(Bytes::new()).unwrap_err(), SegmentError::Empty);
+    }
+
+    #[test]
+    fn parity_follows_the_data_and_leaves_the_longest_payload_as_it_is() {
+        let segmenter = Segmenter::new(256).with_parity(125);
+        let segments: Vec<_> = segmenter.cut(vec![7; 128 * 9].into()).unwrap().collect();
+        assert_eq!((segments.len(), segmenter.count(128 * 9)), (11, 11));
+        assert_eq!(segments.iter().map(Segment::place).collect::<Vec<_>>(), (0..11).collect::<Vec<_>>());
+        assert!(segments.iter().all(|segment| segment.parity_count == 2 && segment.encode().len() <= 256));
+        assert!(segments[9].is_parity && segments[9].payload.len() == 128);
+        let copy: Vec<_> = segmenter.cut("hi".into()).unwrap().collect();
+        assert_eq!((copy.len(), copy[1].payload.len()), (2, 64));
+        let max = segmenter.max_payload();
+        let longest: Vec<_> = segmenter.cut(vec![1; max].into()).unwrap().collect();
+        assert!(longest.len() == MAX_SEGMENTS && longest.iter().all(|segment| !segment.is_parity));
+        assert_eq!(segmenter.cut(vec![1; 240 * 128].into()).unwrap().total(), MAX_SEGMENTS);
     }
 }

@@ -2,20 +2,23 @@
 //!
 //! The rule: a segment is admitted, and so may be acknowledged, only when there is room for it. A
 //! segment for which there is no room is refused and the sender's retransmission brings it again;
-//! an admitted one is never thrown away to make room for another.
+//! an admitted one is not thrown away to make room for another, but for ephemeral payloads, which nobody repeats.
 
-use super::Segment;
+use super::claim::{Claim, Failure, Place, Shape, Whole};
+use super::{Discard, Segment, SegmentCounts, SetDrop};
 use crate::ids::{ParticipantId, SenderTag};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quorate_base::Mono;
-use sha3::{Digest, Keccak256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What a segment is charged beside its bytes, for what is kept of it: 256 bytes. A set's first
+/// What a segment is charged beside its bytes, for what is kept of it: 256 bytes. A claim's first
 /// one is charged 32 bytes more for each place.
 pub const SEGMENT_COST: usize = 256;
 const PLACE_COST: usize = 32;
+
+/// The most claims of what one set is (its hash, length and counts) that are kept apart.
+const MAX_CLAIMS: usize = 3;
 
 /// Which set a segment belongs to. Two payloads that are equal are still two sets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,74 +29,86 @@ pub enum SegmentOrigin {
     Opaque(ParticipantId, [u8; 32]),
 }
 
+/// How much may be in the making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReassemblyLimits {
+    /// Bytes in all: the pieces, and what is kept beside them.
+    pub bytes: usize,
+    /// The same for one sender.
+    pub bytes_per_sender: usize,
+    /// Sets.
+    pub sets: usize,
+    /// The same for one sender.
+    pub sets_per_sender: usize,
+    /// How long a set is kept after its last new segment.
+    pub timeout: Duration,
+    /// Whether an old set makes room for a new one: where nobody repeats anything. Otherwise what was admitted stays.
+    pub evict: bool,
+}
+
 /// A payload whose hash is right.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reassembled {
     /// The whole payload.
     pub payload: Bytes,
-    /// What it was charged for; to be given back with [`Reassembler::release`].
+    /// How many segments it was cut into, data and parity: whoever has the payload has them all.
+    pub segments: u64,
+    /// Who was charged for it: the sender of its first segment.
+    pub sender: ParticipantId,
+    /// How many bytes; to be given back with [`Reassembler::release`].
     pub charged: usize,
 }
 
 /// What became of a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Kept; the set is not whole yet.
+    /// Kept; there is no payload yet.
     Stored,
-    /// Kept, and it was the last one missing.
+    /// Kept, and there is a payload now.
     Complete(Reassembled),
-    /// Had it already.
-    Duplicate,
-    /// Refused: contradicts its siblings. The segment's fault, the set lives on.
-    Contradicts,
-    /// Refused: no room now.
-    Full,
-    /// It was the last one missing, and the whole does not match its hash: the set is gone.
-    HashMismatch,
+    /// Not kept. The set lives on.
+    Discarded(Discard),
 }
 
-/// Sets in the making, within a budget of bytes in total and per sender.
+/// Sets in the making, within a budget of bytes and sets in total and per sender.
 #[derive(Debug)]
 pub struct Reassembler {
-    max_bytes: usize,
-    max_bytes_per_sender: usize,
-    max_sets: usize,
-    timeout: Duration,
+    limits: ReassemblyLimits,
     sets: BTreeMap<SegmentOrigin, Set>,
     expiries: BTreeSet<(Mono, SegmentOrigin)>,
     bytes: usize,
-    per_sender: BTreeMap<ParticipantId, usize>,
+    per_sender: BTreeMap<ParticipantId, Share>,
     /// The one set that may exceed the budget, so that what others wait for always gets through.
     exempt: Option<SegmentOrigin>,
+    counts: SegmentCounts,
 }
 
 #[derive(Debug)]
 struct Set {
     sender: ParticipantId,
-    hash: [u8; 32],
-    length: Option<u64>,
-    pieces: Vec<Option<Bytes>>,
-    missing: usize,
-    parity_count: u32,
-    parity_seen: BTreeSet<u32>,
+    claims: Vec<Claim>,
     charged: usize,
     expires: Mono,
 }
 
+/// What one sender takes of the budget.
+#[derive(Debug, Default)]
+struct Share {
+    bytes: usize,
+    sets: usize,
+}
+
 impl Reassembler {
-    /// Room for `max_bytes` in all and `max_bytes_per_sender` of one sender, in at most `max_sets`
-    /// sets; a set is given up `timeout` after its last new segment.
-    pub fn new(max_bytes: usize, max_bytes_per_sender: usize, max_sets: usize, timeout: Duration) -> Self {
+    /// Nothing in the making yet.
+    pub fn new(limits: ReassemblyLimits) -> Self {
         Self {
-            max_bytes,
-            max_bytes_per_sender,
-            max_sets,
-            timeout,
+            limits,
             sets: BTreeMap::new(),
             expiries: BTreeSet::new(),
             bytes: 0,
             per_sender: BTreeMap::new(),
             exempt: None,
+            counts: SegmentCounts::default(),
         }
     }
 
@@ -108,20 +123,25 @@ impl Reassembler {
         beside: usize,
         needed: bool,
     ) -> Admission {
-        if let Some(set) = self.sets.get(origin) {
-            if !set.agrees_with(&segment) {
-                return Admission::Contradicts;
-            }
-            if set.has(&segment) {
-                return Admission::Duplicate;
-            }
-        }
-        let kept = if segment.is_parity { 0 } else { segment.payload.len() };
-        let places =
-            if self.sets.contains_key(origin) { 0 } else { PLACE_COST * segment.data_count as usize };
-        let cost = SEGMENT_COST + kept + places + beside;
-        if !self.has_room(origin, sender, cost, needed) {
-            return Admission::Full;
+        let shape = Shape::of(&segment);
+        let claims = self.sets.get(origin).map(|set| set.claims.as_slice()).unwrap_or_default();
+        let claim = claims.iter().find(|claim| claim.shape == shape);
+        let place = claim.map_or(Place::Free, |claim| claim.place(&segment));
+        let discard = match place {
+            Place::Taken | Place::Crowded => Some(Discard::Duplicate),
+            _ if claim.is_none() && claims.len() >= MAX_CLAIMS => Some(Discard::CountMismatch),
+            _ => None,
+        };
+        let places = if claim.is_some() { 0 } else { PLACE_COST * shape.places() };
+        let cost = SEGMENT_COST + segment.payload.len() + places + beside;
+        let may_exceed = needed && place == Place::Free;
+        let discard = discard.or_else(|| {
+            let full = !self.make_room(origin, sender, cost, may_exceed);
+            full.then_some(Discard::CacheFull)
+        });
+        if let Some(reason) = discard {
+            self.counts.discarded(reason);
+            return Admission::Discarded(reason);
         }
         self.store(now, origin, sender, segment, cost)
     }
@@ -129,29 +149,36 @@ impl Reassembler {
     /// Gives back what a delivered or dropped payload of `sender` was charged for.
     pub fn release(&mut self, sender: &ParticipantId, charged: usize) {
         self.bytes = self.bytes.saturating_sub(charged);
-        if let Some(of_sender) = self.per_sender.get_mut(sender) {
-            *of_sender = of_sender.saturating_sub(charged);
-            if *of_sender == 0 {
+        if let Some(share) = self.per_sender.get_mut(sender) {
+            share.bytes = share.bytes.saturating_sub(charged);
+            if share.bytes == 0 && share.sets == 0 {
                 self.per_sender.remove(sender);
             }
         }
     }
 
-    /// Forgets a set, whole or not.
+    /// Forgets a set.
     pub fn forget(&mut self, origin: &SegmentOrigin) {
         if let Some(set) = self.take(origin) {
             self.release(&set.sender, set.charged);
         }
     }
 
-    /// The sets whose time is up, one at a call.
-    pub fn poll_expired(&mut self, now: Mono) -> Option<SegmentOrigin> {
+    /// The sets whose time is up, one at a call, and why they made no payload.
+    pub fn poll_expired(&mut self, now: Mono) -> Option<(SegmentOrigin, SetDrop)> {
         let (at, origin) = self.expiries.first()?.clone();
         if at > now {
             return None;
         }
+        let failures = || self.sets.get(&origin)?.claims.iter().filter_map(|claim| claim.failure).max();
+        let reason = match failures() {
+            None => SetDrop::Expired,
+            Some(Failure::Malformed) => SetDrop::Malformed,
+            Some(Failure::HashMismatch) => SetDrop::HashMismatch,
+        };
+        self.counts.dropped(reason);
         self.forget(&origin);
-        Some(origin)
+        Some((origin, reason))
     }
 
     /// When the next set expires.
@@ -164,26 +191,65 @@ impl Reassembler {
         self.bytes
     }
 
-    fn has_room(
+    /// What was counted so far.
+    pub const fn counts(&self) -> SegmentCounts {
+        self.counts
+    }
+
+    /// Whether there is room for `cost` bytes more in this set, which may be a new one.
+    fn make_room(
         &mut self,
         origin: &SegmentOrigin,
         sender: &ParticipantId,
         cost: usize,
-        needed: bool,
+        may_exceed: bool,
     ) -> bool {
-        let of_sender = self.per_sender.get(sender).copied().unwrap_or(0);
-        let new_set = !self.sets.contains_key(origin);
-        let fits = self.bytes + cost <= self.max_bytes
-            && of_sender + cost <= self.max_bytes_per_sender
-            && (!new_set || self.sets.len() < self.max_sets);
-        if fits || self.exempt.as_ref() == Some(origin) {
-            return true;
+        while let Some(bound) = self.exceeded(origin, sender, cost) {
+            if self.exempt.as_ref() == Some(origin) && may_exceed {
+                return true;
+            }
+            if may_exceed && self.exempt.is_none() {
+                self.exempt = Some(origin.clone());
+                return true;
+            }
+            if !self.limits.evict || !self.evict(origin, sender, bound) {
+                return false;
+            }
         }
-        if needed && self.exempt.is_none() {
-            self.exempt = Some(origin.clone());
-            return true;
+        true
+    }
+
+    /// Which bound stands in the way.
+    fn exceeded(&self, origin: &SegmentOrigin, sender: &ParticipantId, cost: usize) -> Option<Bound> {
+        let limits = &self.limits;
+        let share = self.per_sender.get(sender);
+        let (bytes, sets) = share.map_or((0, 0), |share| (share.bytes, share.sets));
+        let is_new = !self.sets.contains_key(origin);
+        if bytes + cost > limits.bytes_per_sender || is_new && sets >= limits.sets_per_sender {
+            Some(Bound::Sender)
+        } else if self.bytes + cost > limits.bytes || is_new && self.sets.len() >= limits.sets {
+            Some(Bound::Total)
+        } else {
+            None
         }
-        false
+    }
+
+    /// The oldest set of whoever takes most goes, but not the one that room is made for. `false` when there is none.
+    fn evict(&mut self, keep: &SegmentOrigin, sender: &ParticipantId, bound: Bound) -> bool {
+        let heaviest = || self.per_sender.iter().max_by_key(|(_, share)| share.bytes).map(|(name, _)| name);
+        let victim = match bound {
+            Bound::Sender => Some(sender),
+            Bound::Total => heaviest(),
+        };
+        let of_victim = |origin: &&SegmentOrigin| {
+            *origin != keep && self.sets.get(*origin).is_some_and(|set| Some(&set.sender) == victim)
+        };
+        let Some(origin) = self.expiries.iter().map(|(_, origin)| origin).find(of_victim).cloned() else {
+            return false;
+        };
+        self.counts.dropped(SetDrop::Evicted);
+        self.forget(&origin);
+        true
     }
 
     fn store(
@@ -194,27 +260,26 @@ impl Reassembler {
         segment: Segment,
         cost: usize,
     ) -> Admission {
-        let expires = now + self.timeout;
-        let set = self.sets.entry(origin.clone()).or_insert_with(|| Set::new(sender, &segment, expires));
-        set.insert(segment, cost);
+        let expires = now + self.limits.timeout;
+        let set = self.sets.entry(origin.clone()).or_insert_with(|| {
+            self.per_sender.entry(sender.clone()).or_default().sets += 1;
+            Set { sender: sender.clone(), claims: Vec::new(), charged: 0, expires }
+        });
+        // A set is its first sender's, who is charged for all of it.
+        let sender = set.sender.clone();
+        set.charged += cost;
         self.expiries.remove(&(set.expires, origin.clone()));
         set.expires = expires;
-        let whole = set.missing == 0;
+        self.expiries.insert((expires, origin.clone()));
+        let segments = Shape::of(&segment).places() as u64;
+        let whole = set.insert(segment);
         self.bytes += cost;
-        *self.per_sender.entry(sender.clone()).or_insert(0) += cost;
-        if !whole {
-            self.expiries.insert((expires, origin.clone()));
-            return Admission::Stored;
-        }
-        let Some(set) = self.take(origin) else { return Admission::Stored };
-        let (sender, charged) = (set.sender.clone(), set.charged);
-        match set.join() {
-            Some(payload) => Admission::Complete(Reassembled { payload, charged }),
-            None => {
-                self.release(&sender, charged);
-                Admission::HashMismatch
-            }
-        }
+        self.per_sender.entry(sender.clone()).or_default().bytes += cost;
+        let Some(Whole { payload, recovered, healed }) = whole else { return Admission::Stored };
+        self.counts.recovered = self.counts.recovered.saturating_add(u64::from(recovered));
+        self.counts.healed = self.counts.healed.saturating_add(u64::from(healed));
+        let charged = self.take(origin).map_or(0, |set| set.charged);
+        Admission::Complete(Reassembled { payload, segments, sender, charged })
     }
 
     fn take(&mut self, origin: &SegmentOrigin) -> Option<Set> {
@@ -223,65 +288,29 @@ impl Reassembler {
         if self.exempt.as_ref() == Some(origin) {
             self.exempt = None;
         }
+        if let Some(share) = self.per_sender.get_mut(&set.sender) {
+            share.sets = share.sets.saturating_sub(1);
+        }
         Some(set)
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    Sender,
+    Total,
+}
+
 impl Set {
-    fn new(sender: &ParticipantId, first: &Segment, expires: Mono) -> Self {
-        let count = first.data_count as usize;
-        Self {
-            sender: sender.clone(),
-            hash: first.hash,
-            length: first.length,
-            pieces: vec![None; count],
-            missing: count,
-            parity_count: first.parity_count,
-            parity_seen: BTreeSet::new(),
-            charged: 0,
-            expires,
+    /// Keeps a segment with those that claim the same of the set.
+    fn insert(&mut self, segment: Segment) -> Option<Whole> {
+        let shape = Shape::of(&segment);
+        let at = self.claims.iter().position(|claim| claim.shape == shape).unwrap_or(self.claims.len());
+        if at == self.claims.len() {
+            self.claims.push(Claim::new(shape));
         }
-    }
-
-    fn agrees_with(&self, segment: &Segment) -> bool {
-        self.hash == segment.hash
-            && self.length == segment.length
-            && self.pieces.len() == segment.data_count as usize
-            && self.parity_count == segment.parity_count
-    }
-
-    fn has(&self, segment: &Segment) -> bool {
-        if segment.is_parity {
-            self.parity_seen.contains(&segment.index)
-        } else {
-            matches!(self.pieces.get(segment.index as usize), Some(Some(_)))
-        }
-    }
-
-    /// Keeps the piece, charged `cost`. Parity is noted, not kept.
-    fn insert(&mut self, segment: Segment, cost: usize) {
-        self.charged += cost;
-        if segment.is_parity {
-            self.parity_seen.insert(segment.index);
-        } else if let Some(slot) = self.pieces.get_mut(segment.index as usize) {
-            *slot = Some(segment.payload);
-            self.missing -= 1;
-        }
-    }
-
-    fn join(mut self) -> Option<Bytes> {
-        let payload = match self.pieces.as_mut_slice() {
-            [Some(only)] => std::mem::take(only),
-            pieces => {
-                let len = pieces.iter().flatten().map(Bytes::len).sum();
-                let mut whole = BytesMut::with_capacity(len);
-                pieces.iter().flatten().for_each(|piece| whole.extend_from_slice(piece));
-                whole.freeze()
-            }
-        };
-        let length_holds = self.length.is_none_or(|length| length == payload.len() as u64);
-        let hash: [u8; 32] = Keccak256::digest(&payload).into();
-        (length_holds && hash == self.hash).then_some(payload)
+        let whole = self.claims.get_mut(at)?.insert(segment)?;
+        Some(Whole { healed: whole.healed || self.claims.len() > 1, ..whole })
     }
 }
 

@@ -3,6 +3,8 @@
 //! The rule: what [`Segment::decode`] returns is consistent in itself (a 32-byte hash, an index below
 //! its count); whether it agrees with its siblings is the reassembler's question.
 
+use super::{Discard, MAX_SEGMENTS};
+use crate::config::MAX_SEGMENT_BYTES;
 use bytes::Bytes;
 use prost::Message;
 
@@ -48,6 +50,23 @@ pub enum SegmentDecodeError {
     /// The older layout says where a segment belongs twice, and differently.
     #[error("a data segment with parity fields, or the reverse")]
     Class,
+    /// Longer than any segment may be configured.
+    #[error("the piece has {len} bytes, the most is {MAX_SEGMENT_BYTES}")]
+    Oversized {
+        /// The piece's length in bytes.
+        len: usize,
+    },
+}
+
+impl SegmentDecodeError {
+    /// Under which reason it is counted.
+    pub const fn discard(&self) -> Discard {
+        match self {
+            Self::Undecodable => Discard::Undecodable,
+            Self::Oversized { .. } => Discard::Oversized,
+            Self::HashLength(_) | Self::Counts { .. } | Self::Class => Discard::Invalid,
+        }
+    }
 }
 
 impl Segment {
@@ -74,7 +93,7 @@ impl Segment {
                 Err(_) => return Err(SegmentDecodeError::Undecodable),
             },
         };
-        segment.check_counts()
+        segment.check_counts()?.check_piece()
     }
 
     fn from_today(proto: SegmentProto) -> Result<Self, SegmentDecodeError> {
@@ -107,7 +126,9 @@ impl Segment {
     fn check_counts(self) -> Result<Self, SegmentDecodeError> {
         let class = if self.is_parity { self.parity_count } else { self.data_count };
         let total = u64::from(self.data_count) + u64::from(self.parity_count);
-        if self.data_count == 0 || total > super::MAX_SEGMENTS as u64 || self.index >= class {
+        // The older layout's rule is "fewer than 256 in all".
+        let most = MAX_SEGMENTS as u64 - u64::from(self.length.is_none());
+        if self.data_count == 0 || total > most || self.index >= class {
             return Err(SegmentDecodeError::Counts {
                 index: self.index,
                 data_count: self.data_count,
@@ -115,6 +136,19 @@ impl Segment {
             });
         }
         Ok(self)
+    }
+
+    fn check_piece(self) -> Result<Self, SegmentDecodeError> {
+        let len = self.payload.len();
+        if len > MAX_SEGMENT_BYTES {
+            return Err(SegmentDecodeError::Oversized { len });
+        }
+        Ok(self)
+    }
+
+    /// Its place among all segments of its payload: the data, then the parity.
+    pub const fn place(&self) -> u32 {
+        if self.is_parity { self.data_count + self.index } else { self.index }
     }
 }
 

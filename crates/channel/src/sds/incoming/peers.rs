@@ -142,6 +142,15 @@ impl Peers {
         }
     }
 
+    /// Every number in `range` of `tag` counts as received: their payload is whole.
+    pub(super) fn received_all(&mut self, tag: SenderTag, range: Range<u64>) {
+        if let Some(peer) = self.known.get_mut(&tag)
+            && !peer.received.insert(range).is_empty()
+        {
+            self.news.insert(tag);
+        }
+    }
+
     /// Nothing waits for `range` of `tag` any more.
     pub(super) fn over(&mut self, tag: SenderTag, range: Range<u64>) {
         let over = if let Some(peer) = self.known.get_mut(&tag) {

@@ -18,10 +18,14 @@ fn incoming(join: JoinPolicy) -> Incoming {
     let config = IncomingConfig {
         lost_after: LOST_AFTER,
         join,
-        max_bytes: 1 << 20,
-        max_bytes_per_sender: 1 << 20,
-        max_sets: 64,
-        reassembly_timeout: Duration::from_secs(300),
+        reassembly: ReassemblyLimits {
+            bytes: 1 << 20,
+            bytes_per_sender: 1 << 20,
+            sets: 64,
+            sets_per_sender: 64,
+            timeout: Duration::from_secs(300),
+            evict: false,
+        },
         max_participants: 16,
     };
     Incoming::new(now(0), OWN, config)
