@@ -10,6 +10,8 @@
 //! `Compact`: acknowledgement vectors, no Bloom filter.
 
 mod clock;
+mod dialect;
+mod filter;
 mod frontier;
 mod incoming;
 mod message;
@@ -19,11 +21,13 @@ mod schedule;
 mod void;
 
 pub use clock::Lamport;
+pub use dialect::Dialect;
+pub use filter::{BloomFilter, FilterConfig, FilterError, Fingerprint, RollingFilter};
 pub use frontier::Frontier;
 pub use incoming::{Arrival, Delivery, Incoming, IncomingConfig, IncomingEvent, Missing, Verdict};
+pub use message::{AckVector, Dependency, Kind, SdsDecodeError, SdsMessage, Wanted};
 #[cfg(test)]
-pub(crate) use message::SdsProto;
-pub use message::{AckVector, Dependency, Kind, SdsDecodeError, SdsMessage};
+pub(crate) use message::{LipProto, NimProto};
 pub use outgoing::{Acknowledged, Outgoing, Retransmission};
 pub use ranges::RangeSet;
 pub use schedule::{Schedule, SyncConfig};

@@ -5,7 +5,7 @@
 
 use crate::envelope::{MARKER, MessageEnvelope};
 use crate::ids::SenderTag;
-use crate::sds::{AckVector, Dependency, SdsMessage, SdsProto};
+use crate::sds::{AckVector, Dependency, Dialect, LipProto, NimProto, SdsMessage, Wanted};
 use crate::segment::{OlderSegmentProto, Segment, SegmentProto, Segmenter};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -142,7 +142,14 @@ fn sds_messages_are_as_the_text_says() {
     expect_fields(&message, &fields);
     let entry = [(1, "string", '1'), (2, "bytes", '?'), (3, "string", '?')];
     expect_fields(&text("sds.proto", "HistoryEntry"), &entry);
-    let extension = [(1, "AckVector", '*'), (2, "uint64", '?'), (3, "uint64", '*'), (4, "uint64", '*')];
+    let extension = [
+        (1, "AckVector", '*'),
+        (2, "uint64", '?'),
+        (3, "uint64", '*'),
+        (4, "uint64", '*'),
+        (5, "uint64", '*'),
+        (6, "bytes", '?'),
+    ];
     expect_fields(&text("sds.proto", "Extension"), &extension);
     expect_fields(
         &text("sds.proto", "AckVector"),
@@ -158,13 +165,13 @@ fn sds_messages_are_as_the_text_says() {
     let whole = SdsMessage {
         history: vec![dependency("p")],
         bloom_filter: Some(Bytes::from_static(b"bloom")),
-        repair: vec![Dependency { time: None, ..dependency("r") }],
+        repair: vec![Wanted { id: "r".into(), run: 4, hint: None, sender: Some("bob".into()) }],
         oldest: Some(3),
         void: vec![5..7],
         ..example_message()
     };
-    let wire = whole.encode();
-    assert_eq!(SdsMessage::decode(wire.clone()), Ok(whole));
+    let wire = whole.encode(Dialect::Lip);
+    assert_eq!(SdsMessage::decode(Dialect::Lip, wire.clone()), Ok(whole.clone()));
     let read = read(message, &wire);
     assert_eq!(
         [1, 2, 3].map(|number| field(&read, number)),
@@ -181,11 +188,39 @@ fn sds_messages_are_as_the_text_says() {
     assert_eq!(field(extension, 2), Value::U64(3));
     assert_eq!(field(extension, 3), Value::List(vec![Value::U64(10)]));
     assert_eq!(field(extension, 4), Value::List(vec![Value::U64(5), Value::U64(2)]));
+    assert_eq!(field(extension, 5), Value::List(vec![Value::U64(4)]));
     let vectors = field(extension, 1);
     let vector = vectors.as_list().unwrap()[0].as_message().unwrap().clone();
     assert_eq!(field(&vector, 1), Value::Bytes(Bytes::from_static(&[1, 2, 3, 4, 5, 0xff])));
     assert_eq!(field(&vector, 2), Value::U64(5));
     assert_eq!(field(&vector, 3), Value::List([2, 1, 12, 10].map(Value::U64).into()));
+}
+
+#[test]
+fn messages_of_the_dialect_nim_are_as_the_text_says() {
+    let message = text("sds.proto", "NimSdsMessage");
+    let fields = [
+        (1, "string", '1'),
+        (2, "uint64", '?'),
+        (3, "HistoryEntry", '*'),
+        (4, "string", '1'),
+        (5, "bytes", '?'),
+        (6, "bytes", '?'),
+        (7, "string", '1'),
+        (13, "HistoryEntry", '*'),
+        (100, "Extension", '?'),
+    ];
+    expect_fields(&message, &fields);
+    let filter =
+        [(1, "bytes", '1'), (2, "uint64", '1'), (3, "uint64", '1'), (4, "uint64", '1'), (5, "uint64", '1')];
+    expect_fields(&text("sds.proto", "NimBloomFilter"), &filter);
+    let dependency = Wanted { id: "r".into(), run: 1, hint: None, sender: None };
+    let wire = SdsMessage { repair: vec![dependency], ..example_message() }.encode(Dialect::Nim);
+    let read = read(message, &wire);
+    assert_eq!(field(&read, 4), Value::String("c".into()));
+    assert_eq!(field(&read, 6), Value::Bytes(Bytes::new()));
+    let again = NimProto::decode(read.encode_to_vec().as_slice()).unwrap();
+    assert_eq!(again.encode_to_vec(), wire);
 }
 
 fn example_message() -> SdsMessage {
@@ -208,23 +243,22 @@ fn example_message() -> SdsMessage {
 #[test]
 fn the_examples_of_sds_messages_are_what_is_written() {
     let spec = include_str!("../../../docs/specs/sds.md");
-    let (golden, stamp) = (example(spec, 0), example(spec, 1));
-    let message = example_message();
-    assert_eq!(HEXLOWER.encode(&message.encode()), HEXLOWER.encode(&golden));
-    let void = vec![5..7];
-    let stamped = SdsMessage::stamp(&golden, 3, &void);
-    assert_eq!(HEXLOWER.encode(&stamped), HEXLOWER.encode(&[golden, stamp].concat()));
-    let read = SdsMessage::decode(stamped.freeze());
-    assert_eq!(read, Ok(SdsMessage { oldest: Some(3), void, ..message }));
+    let message = SdsMessage { oldest: Some(3), void: vec![5..7], ..example_message() };
+    for (place, dialect) in [Dialect::Lip, Dialect::Nim].into_iter().enumerate() {
+        let golden = example(spec, place);
+        assert_eq!(HEXLOWER.encode(&message.encode(dialect)), HEXLOWER.encode(&golden));
+        assert_eq!(SdsMessage::decode(dialect, golden.into()), Ok(message.clone()));
+    }
 }
 
 /// Protobuf's own rule, so that a reader made from the text alone does the same.
 #[test]
 fn a_reader_made_from_the_text_merges_the_extension() {
-    let stamped = SdsMessage::stamp(&example_message().encode(), 3, &[]);
-    let read = DynamicMessage::decode(text("sds.proto", "SdsMessage"), stamped.freeze()).unwrap();
-    let merged = SdsProto::decode(read.encode_to_vec().as_slice()).unwrap().extension.unwrap();
-    assert_eq!((merged.acks.len(), merged.oldest, merged.history_ages), (1, Some(3), vec![10]));
+    let more = SdsMessage { history: Vec::new(), oldest: Some(3), ..example_message() };
+    let both = [example_message().encode(Dialect::Lip), more.encode(Dialect::Lip)].concat();
+    let read = DynamicMessage::decode(text("sds.proto", "SdsMessage"), both.as_slice()).unwrap();
+    let merged = LipProto::decode(read.encode_to_vec().as_slice()).unwrap().extension.unwrap();
+    assert_eq!((merged.acks.len(), merged.oldest, merged.history_ages), (2, Some(3), vec![10]));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
+mod filter;
 mod frame;
 mod peer_url;
 mod preflight;
@@ -14,6 +15,7 @@ mod stream;
 mod versions;
 
 pub use channel::channel;
+pub use filter::filter;
 pub use frame::frame;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
@@ -33,6 +35,7 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
+    Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },

@@ -1,6 +1,6 @@
 //! A member acknowledges what was never sent, and what is sent later: nothing is delivered by that.
 
-use quorate_channel::sds::{AckVector, SdsMessage};
+use quorate_channel::sds::{AckVector, Dialect, SdsMessage};
 use quorate_channel::{ChannelEvent, MessageEnvelope, NoCipher, SenderTag, envelope};
 use quorate_testkit::world::{Setup, World};
 use quorate_tests::{SECOND, acknowledged_by};
@@ -43,7 +43,7 @@ fn sync_of(sender: &str, vector: AckVector) -> MessageEnvelope {
         void: Vec::new(),
     };
     MessageEnvelope {
-        payload: message.encode(),
+        payload: message.encode(Dialect::Lip),
         content_topic: "/quorate/1/channel/proto".into(),
         meta: Some(envelope::MARKER.into()),
         ..MessageEnvelope::default()

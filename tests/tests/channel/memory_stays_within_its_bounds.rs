@@ -2,7 +2,7 @@
 //! configuration, and everybody else is served.
 
 use bytes::Bytes;
-use quorate_channel::sds::{Dependency, SdsMessage};
+use quorate_channel::sds::{Dependency, Dialect, SdsMessage};
 use quorate_channel::segment::{Segment, Segmenter};
 use quorate_channel::{
     ChannelConfig, ChannelEvent, MessageEnvelope, MessageId, NoCipher, SenderTag, StructuredId, envelope,
@@ -55,7 +55,7 @@ fn hostile(
         void: Vec::new(),
     };
     MessageEnvelope {
-        payload: message.encode(),
+        payload: message.encode(Dialect::Lip),
         content_topic: "/quorate/1/channel/proto".into(),
         meta: Some(envelope::MARKER.into()),
         ..MessageEnvelope::default()

@@ -1,7 +1,7 @@
 //! Unmarked traffic, another topic, another channel on the same topic, garbage: counted, and nothing else.
 
 use bytes::Bytes;
-use quorate_channel::sds::SdsMessage;
+use quorate_channel::sds::{Dialect, SdsMessage};
 use quorate_channel::{IngressError, MessageEnvelope, NoCipher, envelope};
 use quorate_testkit::world::{Setup, World};
 
@@ -34,7 +34,7 @@ fn message(channel: &str, content: &'static [u8]) -> SdsMessage {
 fn it_is_counted_and_told_to_nobody() {
     let mut world = World::seeded(1);
     let a = world.join("a", Setup::default().cipher(Box::new(NoCipher)));
-    let good = envelope(message("channel", b"").encode());
+    let good = envelope(message("channel", b"").encode(Dialect::Lip));
     let unmarked = MessageEnvelope { meta: None, ..good.clone() };
     let marked_by_another =
         MessageEnvelope { meta: Some(Bytes::from_static(b"RELIABLE-CHANNEL-API/2")), ..good.clone() };
@@ -42,13 +42,16 @@ fn it_is_counted_and_told_to_nobody() {
     for foreign in [unmarked, marked_by_another, elsewhere] {
         assert_eq!(world.inject(a, foreign), Err(IngressError::Foreign));
     }
-    let other = envelope(message("other channel", b"content").encode());
+    let other = envelope(message("other channel", b"content").encode(Dialect::Lip));
     assert_eq!(world.inject(a, other), Err(IngressError::OtherChannel));
     assert!(matches!(world.inject(a, envelope(Bytes::from_static(b"garbage"))), Err(IngressError::Sds(_))));
-    let no_segment = envelope(message("channel", b"no segment").encode());
+    let no_segment = envelope(message("channel", b"no segment").encode(Dialect::Lip));
     assert!(matches!(world.inject(a, no_segment), Err(IngressError::Segment(_))));
     let future = SdsMessage { time: Some(u64::MAX), ..message("channel", b"") };
-    assert!(matches!(world.inject(a, envelope(future.encode())), Err(IngressError::FromTheFuture { .. })));
+    assert!(matches!(
+        world.inject(a, envelope(future.encode(Dialect::Lip))),
+        Err(IngressError::FromTheFuture { .. })
+    ));
     assert_eq!(world.inject(a, good), Ok(()), "a sync that says nothing");
     let stats = world.stats(a);
     assert_eq!((stats.foreign, stats.malformed, stats.messages_received), (4, 3, 0));

@@ -10,7 +10,7 @@ use crate::ids::{DispatchId, MessageId, RequestId, StructuredId};
 use crate::output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
 use crate::rate_limit::BudgetState;
 use crate::request::GivenUp;
-use crate::sds::SdsMessage;
+use crate::sds::{Dialect, SdsMessage};
 use crate::segment::Segments;
 use bytes::{Bytes, BytesMut};
 use quorate_base::Now;
@@ -84,8 +84,8 @@ impl ReliableChannel {
         self.requests.push(request, base..base + count, data, true);
         for (segment, sequence) in segments.zip(base..) {
             let id = self.structured_id(&segment.hash, sequence).to_message_id();
-            let message =
-                SdsMessage { content: segment.encode().into(), ..self.message(id.clone()) }.encode();
+            let message = SdsMessage { content: segment.encode().into(), ..self.message(id.clone()) }
+                .encode(Dialect::Lip);
             self.limiter.enqueue(Queued::Ephemeral { id, message, request, sequence });
         }
         self.stats.messages_sent += 1;
@@ -206,7 +206,7 @@ impl ReliableChannel {
                 acks,
                 ..self.message(id.to_message_id())
             };
-            self.outgoing.push(id, message.encode(), request);
+            self.outgoing.push(id, message, request);
             self.limiter.enqueue(Queued::Message(id.sequence));
             self.next_sequence += 1;
             last = Some((id.to_message_id(), time));
@@ -222,9 +222,13 @@ impl ReliableChannel {
         self.stats.retransmissions += u64::from(attempt.attempt > 0);
         self.requests.released(now.mono, attempt.request, sequence, self.config.dispatch_timeout);
         let flight = Flight::Message { sequence, request: attempt.request };
-        let oldest = self.outgoing.oldest().unwrap_or(sequence);
-        let message = SdsMessage::stamp(&attempt.message, oldest, &self.voids.current(now.mono));
-        self.dispatch(now, attempt.id.to_message_id(), message, attempt.attempt, flight, false);
+        let message = SdsMessage {
+            oldest: Some(self.outgoing.oldest().unwrap_or(sequence)),
+            void: self.voids.current(now.mono),
+            ..attempt.message
+        };
+        let bytes = BytesMut::from(message.encode(Dialect::Lip).as_ref());
+        self.dispatch(now, message.id, bytes, attempt.attempt, flight, false);
     }
 
     fn release_sync(&mut self, now: Now) {
@@ -240,7 +244,7 @@ impl ReliableChannel {
         let message =
             SdsMessage { time: Some(time), history, acks, oldest, void, ..self.message(id.clone()) };
         self.stats.syncs_sent += 1;
-        self.dispatch(now, id, BytesMut::from(message.encode().as_ref()), 0, Flight::Sync, false);
+        self.dispatch(now, id, BytesMut::from(message.encode(Dialect::Lip).as_ref()), 0, Flight::Sync, false);
     }
 
     /// Seals a message and hands it to the driver.
@@ -301,18 +305,6 @@ impl ReliableChannel {
 
     /// A message of ours with nothing in it: no Lamport time, no content.
     fn message(&self, id: MessageId) -> SdsMessage {
-        SdsMessage {
-            sender: self.identity.participant.clone(),
-            id,
-            channel: self.identity.channel.clone(),
-            time: None,
-            history: Vec::new(),
-            bloom_filter: None,
-            repair: Vec::new(),
-            content: Bytes::new(),
-            acks: Vec::new(),
-            oldest: None,
-            void: Vec::new(),
-        }
+        SdsMessage::bare(self.identity.participant.clone(), id, self.identity.channel.clone())
     }
 }

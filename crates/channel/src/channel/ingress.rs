@@ -24,7 +24,7 @@ impl ReliableChannel {
         self.stats.envelopes_received += 1;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
         let plaintext = self.keyring.open(now.mono, &self.context, envelope.payload)?;
-        let message = SdsMessage::decode(plaintext)?;
+        let message = SdsMessage::decode(Dialect::Lip, plaintext)?;
         if message.channel != self.identity.channel {
             return Err(IngressError::OtherChannel);
         }

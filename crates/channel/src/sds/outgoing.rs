@@ -4,10 +4,9 @@
 //! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
 //! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
-use super::RangeSet;
+use super::{RangeSet, SdsMessage};
 use crate::config::AckPolicy;
 use crate::ids::{ParticipantId, RequestId, StructuredId};
-use bytes::Bytes;
 use quorate_base::{Backoff, Mono};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -38,8 +37,8 @@ pub struct Outgoing {
 pub struct Retransmission {
     /// The message's id.
     pub id: StructuredId,
-    /// The encoded SDS message: the same bytes at every attempt.
-    pub message: Bytes,
+    /// The SDS message: the same at every attempt, but for what is true of its sender at that time.
+    pub message: SdsMessage,
     /// The attempt's number, 0 for the first.
     pub attempt: u32,
     /// The send it belongs to.
@@ -60,7 +59,7 @@ pub struct Acknowledged {
 #[derive(Debug)]
 struct Entry {
     id: StructuredId,
-    message: Bytes,
+    message: SdsMessage,
     request: RequestId,
     attempts: u32,
     /// Queued or handed to the messaging layer: no timer runs.
@@ -88,8 +87,8 @@ impl Outgoing {
     }
 
     /// Takes a message whose first attempt is about to be queued.
-    pub fn push(&mut self, id: StructuredId, message: Bytes, request: RequestId) {
-        self.bytes += message.len();
+    pub fn push(&mut self, id: StructuredId, message: SdsMessage, request: RequestId) {
+        self.bytes += message.content.len();
         self.end = self.end.max(id.sequence + 1);
         self.entries.insert(
             id.sequence,
@@ -209,7 +208,7 @@ impl Outgoing {
         self.entries.is_empty()
     }
 
-    /// Bytes held.
+    /// Bytes of content held.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -255,7 +254,7 @@ impl Outgoing {
         if let Some(due) = entry.due {
             self.due.remove(&(due, sequence));
         }
-        self.bytes -= entry.message.len();
+        self.bytes -= entry.message.content.len();
         Some(entry)
     }
 }
@@ -296,6 +295,10 @@ mod tests {
 
     const REQUEST: RequestId = RequestId(1);
 
+    fn message(text: &'static str) -> SdsMessage {
+        SdsMessage { content: text.into(), ..SdsMessage::bare("alice".into(), "id".into(), "c".into()) }
+    }
+
     fn at(millis: u64) -> Mono {
         Mono::from_origin(Duration::from_millis(millis))
     }
@@ -305,7 +308,7 @@ mod tests {
         let mut outgoing = Outgoing::new(policy, backoff);
         for sequence in 0..messages {
             let id = StructuredId { tag: SenderTag([1; 6]), sequence, content: [0; 4] };
-            outgoing.push(id, Bytes::from_static(b"message"), REQUEST);
+            outgoing.push(id, message("message"), REQUEST);
         }
         outgoing
     }
@@ -354,7 +357,7 @@ mod tests {
         let mut outgoing = outgoing(AckPolicy::Any, 1);
         assert_eq!(outgoing.handle_ack(at(1), &"bob".into(), &[1..u64::MAX]), []);
         let id = StructuredId { tag: SenderTag([1; 6]), sequence: 1, content: [0; 4] };
-        outgoing.push(id, Bytes::from_static(b"later"), REQUEST);
+        outgoing.push(id, message("later"), REQUEST);
         assert_eq!(outgoing.len(), 2);
         assert_eq!(outgoing.handle_ack(at(2), &"bob".into(), &[0..2]).len(), 2);
     }
