@@ -19,8 +19,7 @@ use quorate_channel::{
     ReliableChannelManager,
 };
 use quorate_transport::{
-    AlreadyRegistered, ModuleRegistration, Refusal, SpaceRegistration, Transport, TxModuleHandler,
-    TxSpaceHandler,
+    ModuleRegistration, Refusal, RegisterError, SpaceRegistration, Transport, TxModuleHandler, TxSpaceHandler,
 };
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::collections::BTreeMap;
@@ -66,10 +65,10 @@ pub struct Absence {
     pub retried: bool,
 }
 
-/// A space could not be entered: the node is in it already.
+/// A space could not be entered: the node is in it already, or was closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this node is in the space already")]
-pub struct JoinError(#[from] AlreadyRegistered);
+#[error("this node cannot enter the space: {0}")]
+pub struct JoinError(#[from] RegisterError);
 
 impl Space {
     pub(crate) fn join(

@@ -5,17 +5,20 @@
 //! disconnect: the handlers are told then, and only then.
 
 use crate::{
-    AuthenticatedPeer, ConnectionMeter, Direction, OpenError, PeerViolation, PreflightError, RecvError, Side,
-    TxImpHnd,
+    AuthenticatedPeer, ConnectionMeter, Direction, OpenError, OverRate, PeerKey, PeerViolation,
+    PreflightError, RecvError, Side, TxImpHnd,
     close::bounded,
     counters::{Record, count},
     gate::Way,
     guarded::Panicked,
+    handler::Pause,
     hnd::GateError,
+    pace::Pace,
 };
 use bytes::Bytes;
+use quorate_base::Mono;
 use quorate_wire::{EncodedFrame, Frame, ModuleId, SpaceId};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// A connection whose peer has not introduced itself yet: nothing is delivered from it.
 #[derive(Debug)]
@@ -60,7 +63,8 @@ impl AwaitingPreflight {
         match self.judge(frame).await {
             Ok(()) => {
                 self.announced.hnd.counters.ready(&self.announced.record);
-                Ok(Ready { announced: self.announced, ended: false })
+                let pace = self.announced.hnd.debts.pace_of(&self.announced.record.peer);
+                Ok(Ready { announced: self.announced, ended: false, pace, pause: None })
             }
             Err(error) => {
                 self.announced.note(&error);
@@ -75,7 +79,10 @@ impl AwaitingPreflight {
         let violation = match Frame::decode(frame) {
             Ok(Frame::Preflight { data }) if data.len() <= max => {
                 let url = self.peer().url();
-                return match hnd.asked(hnd.handler().preflight_validate_incoming(url, data)).await {
+                let Some(handler) = hnd.handler() else {
+                    return Err(PreflightError::Refused { by: Side::Local, reason: "closing".into() });
+                };
+                return match hnd.asked(handler.preflight_validate_incoming(url, data)).await {
                     Ok(Ok(())) => Ok(()),
                     Ok(Err(refusal)) => {
                         Err(PreflightError::Refused { by: Side::Local, reason: refusal.reason })
@@ -101,11 +108,12 @@ impl AwaitingPreflight {
 }
 
 /// A connection past the preflights: frames go in through it.
-#[derive(Debug)]
 #[must_use = "dropping it disconnects the peer"]
 pub struct Ready {
     announced: Announced,
     ended: bool,
+    pace: Pace,
+    pause: Option<Pause>,
 }
 
 impl Ready {
@@ -119,21 +127,57 @@ impl Ready {
             return Err(RecvError::Ended);
         }
         self.meter().received(1, frame.len() as u64);
-        self.take(frame).inspect_err(|error| {
-            self.ended = true;
-            match error {
-                RecvError::Violation(violation) => self.announced.hnd.count_violation(violation),
-                RecvError::Refused(_) => count(&self.announced.hnd.counters.refused_here),
-                _ => {}
-            }
-            self.announced.set_reason(match error {
-                RecvError::RemoteDisconnect { reason } => reason.clone(),
-                other => other.close().reason,
-            });
-        })
+        self.take(frame).inspect_err(|error| self.note(error))
     }
 
-    fn take(&self, frame: Bytes) -> Result<(), RecvError> {
+    /// Charges frames that have arrived, before they go to [`recv`](Self::recv): how long to wait before they do, and
+    /// before more is read.
+    ///
+    /// Once for all frames that came together is enough. Whoever drives a connection without calling it lets the peer be as fast
+    /// as it likes. `Err` means the same as from `recv`; only [`OverRate::Disconnect`] has it.
+    pub fn charge(&mut self, now: Mono, frames: u64, bytes: u64) -> Result<Duration, RecvError> {
+        let (of_peer, of_spaces) = self.pace.charge(now, frames, bytes);
+        let hnd = &self.announced.hnd;
+        if !of_peer.is_zero() && hnd.config().over_rate == OverRate::Disconnect {
+            let error = RecvError::Violation(PeerViolation::TooFast);
+            self.note(&error);
+            return Err(error);
+        }
+        let wait = of_peer.max(of_spaces);
+        if !wait.is_zero() {
+            tracing::debug!(peer = %self.peer().url(), ?wait, "a peer or a space is ahead of its rate");
+            count(&hnd.counters.slowed);
+        }
+        Ok(wait)
+    }
+
+    /// Whether there is a rate to [`charge`](Self::charge).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn has_rates(&self) -> bool {
+        let config = self.announced.hnd.config();
+        config.peer_rate.is_some() || config.space_rate.is_some()
+    }
+
+    /// What the handler of the last message wants waited for before more is read from this peer, if
+    /// anything: see [`TxSpaceHandler::pause`](crate::TxSpaceHandler::pause).
+    pub fn take_pause(&mut self) -> Option<Pause> {
+        self.pause.take()
+    }
+
+    fn note(&mut self, error: &RecvError) {
+        self.ended = true;
+        match error {
+            RecvError::Violation(violation) => self.announced.hnd.count_violation(violation),
+            RecvError::Refused(_) => count(&self.announced.hnd.counters.refused_here),
+            _ => {}
+        }
+        self.announced.set_reason(match error {
+            RecvError::RemoteDisconnect { reason } => reason.clone(),
+            other => other.close().reason,
+        });
+    }
+
+    fn take(&mut self, frame: Bytes) -> Result<(), RecvError> {
         let hnd = &self.announced.hnd;
         let (len, max) = (frame.len(), hnd.config().max_frame_bytes.get());
         if len > max {
@@ -156,24 +200,29 @@ impl Ready {
     }
 
     /// Through the gate to the space's or the module's handler.
-    fn deliver(&self, space: &SpaceId, module: Option<&ModuleId>, data: Bytes) -> Result<(), RecvError> {
-        let hnd = &self.announced.hnd;
-        let peer = self.peer().url();
+    fn deliver(&mut self, space: &SpaceId, module: Option<&ModuleId>, data: Bytes) -> Result<(), RecvError> {
+        let Announced { hnd, record, .. } = &self.announced;
+        let (peer, key) = (record.peer.url(), record.peer.key().map(PeerKey::as_str));
         let handlers = hnd.registry.snapshot();
-        let Some((handler, modules)) = handlers.space(space) else {
+        let Some((handler, entry)) = handlers.space(space) else {
             tracing::debug!(%peer, %space, "a message for an unknown space was dropped");
             count(&hnd.counters.dropped_unknown_space);
             return Ok(());
         };
-        if !hnd.permits(handler, peer, space, Way::In)? {
+        self.pace.note(entry.bucket(), data.len());
+        if !hnd.permits(handler, peer, key, space, Way::In)? {
             return Ok(());
         }
         let answer = match module {
-            None => hnd.call(|| handler.recv_space_notify(peer, space, data)),
-            Some(module) => match modules.module(module) {
-                Some(module_handler) => {
-                    hnd.call(|| module_handler.recv_module_msg(peer, space, module, data))
-                }
+            None => hnd.call(|| {
+                let taken = handler.recv_space_notify(peer, space, data);
+                taken.map(|()| handler.pause(peer))
+            }),
+            Some(module) => match entry.module(module) {
+                Some(handler) => hnd.call(|| {
+                    let taken = handler.recv_module_msg(peer, space, module, data);
+                    taken.map(|()| handler.pause(peer))
+                }),
                 None => {
                     tracing::debug!(%peer, %space, %module, "a message for an unknown module was dropped");
                     count(&hnd.counters.dropped_unknown_module);
@@ -181,7 +230,12 @@ impl Ready {
                 }
             },
         };
-        Ok(answer.map_err(GateError::from)?.map_err(GateError::Refused)?)
+        let pause = answer.map_err(GateError::from)?.map_err(GateError::Refused)?;
+        if pause.is_some() {
+            count(&hnd.counters.inbox_waits);
+            self.pause = pause;
+        }
+        Ok(())
     }
 
     /// The peer.
@@ -202,6 +256,18 @@ impl Ready {
     /// Ends the connection with a reason for the handlers, unless a frame gave one before.
     pub fn disconnect(mut self, reason: &str) {
         self.announced.set_reason(reason.to_owned());
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        self.announced.hnd.debts.keep(&self.announced.record.peer, &mut self.pace);
+    }
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready").field("peer", self.peer()).field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

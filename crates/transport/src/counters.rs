@@ -4,12 +4,13 @@
 //! are added to the sums when it leaves the table.
 
 use crate::{
-    AuthenticatedPeer, PeerViolation, TransportConnectionStats, TransportTotals, ViolationCounts, locked,
+    AuthenticatedPeer, OpenError, PeerIdent, PeerViolation, TransportConfig, TransportConnectionStats,
+    TransportTotals, ViolationCounts, locked,
 };
 use quorate_base::Wall;
 use quorate_wire::{DecodeError, PeerUrl, StreamError};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -80,6 +81,10 @@ pub(crate) struct Counters {
     pub(crate) dropped_unknown_module: AtomicU64,
     pub(crate) handler_panics: AtomicU64,
     pub(crate) refused_here: AtomicU64,
+    pub(crate) refused_too_many: AtomicU64,
+    pub(crate) refused_blocked: AtomicU64,
+    pub(crate) slowed: AtomicU64,
+    pub(crate) inbox_waits: AtomicU64,
     pub(crate) refused_by_peer: AtomicU64,
     violations: Mutex<ViolationCounts>,
 }
@@ -88,28 +93,37 @@ pub(crate) struct Counters {
 struct Live {
     next: u64,
     table: BTreeMap<u64, Arc<Record>>,
+    /// How many of them each peer has.
+    by_peer: HashMap<PeerIdent, usize>,
     /// Only the fields that connections bring with them.
     sums: TransportTotals,
 }
 
 impl Counters {
-    /// Takes a place in the table, if one of `max` is free.
+    /// Takes a place in the table, if one is free.
     pub(crate) fn reserve(
         &self,
         peer: AuthenticatedPeer,
         opened_at: Wall,
-        max: usize,
-    ) -> Option<Arc<Record>> {
+        config: &TransportConfig,
+    ) -> Result<Arc<Record>, OpenError> {
+        let (max, max_of_peer) = (config.max_connections.get(), config.max_connections_per_key.get());
+        let ident = peer.ident();
         let mut live = locked(&self.live);
         if live.table.len() >= max {
-            return None;
+            return Err(OpenError::TooManyConnections { max });
         }
+        let of_peer = live.by_peer.entry(ident).or_default();
+        if *of_peer >= max_of_peer {
+            return Err(OpenError::TooManyConnectionsOfPeer { max: max_of_peer });
+        }
+        *of_peer += 1;
         let number = live.next;
         live.next += 1;
         let (meter, ready) = (ConnectionMeter::default(), AtomicBool::new(false));
         let record = Arc::new(Record { number, peer, meter, opened_at, ready });
         live.table.insert(number, Arc::clone(&record));
-        Some(record)
+        Ok(record)
     }
 
     /// The handlers know of the connection.
@@ -128,7 +142,25 @@ impl Counters {
         let mut live = locked(&self.live);
         if live.table.remove(&record.number).is_some() {
             record.meter.add_to(&mut live.sums);
+            if let Entry::Occupied(mut of_peer) = live.by_peer.entry(record.peer.ident()) {
+                *of_peer.get_mut() -= 1;
+                if *of_peer.get() == 0 {
+                    of_peer.remove();
+                }
+            }
             live.sums.connections_ended += u64::from(told);
+        }
+    }
+
+    /// A connection was not opened, for a reason that is neither a close nor a panic.
+    pub(crate) fn refused(&self, error: &OpenError) {
+        count(&self.refused_here);
+        match error {
+            OpenError::TooManyConnections { .. } | OpenError::TooManyConnectionsOfPeer { .. } => {
+                count(&self.refused_too_many);
+            }
+            OpenError::Blocked => count(&self.refused_blocked),
+            _ => {}
         }
     }
 
@@ -146,6 +178,8 @@ impl Counters {
             PeerViolation::Stream(_) => &mut counts.framing,
             PeerViolation::SpoofedUrl { .. } => &mut counts.spoofed_url,
             PeerViolation::PreflightTimeout => &mut counts.preflight_timeout,
+            PeerViolation::FrameTimeout => &mut counts.frame_timeout,
+            PeerViolation::TooFast => &mut counts.too_fast,
         };
         *count += 1;
     }
@@ -176,6 +210,10 @@ impl Counters {
         drop(live);
         TransportTotals {
             refused_here: self.refused_here.load(Relaxed),
+            refused_too_many: self.refused_too_many.load(Relaxed),
+            refused_blocked: self.refused_blocked.load(Relaxed),
+            slowed: self.slowed.load(Relaxed),
+            inbox_waits: self.inbox_waits.load(Relaxed),
             refused_by_peer: self.refused_by_peer.load(Relaxed),
             dropped_unsent: self.dropped_unsent.load(Relaxed),
             ignored_unknown_kind: self.ignored_unknown_kind.load(Relaxed),

@@ -77,6 +77,12 @@ pub enum PeerViolation {
     /// The exchange of preflights took longer than the configured time.
     #[error("the preflights took too long")]
     PreflightTimeout,
+    /// A frame began and was not whole within the configured time.
+    #[error("a frame was not finished in time")]
+    FrameTimeout,
+    /// More came than the configured rate allows, and the config says that this ends the connection.
+    #[error("more came than the rate of this node allows")]
+    TooFast,
 }
 
 /// Why [`TxImpHnd::open`](crate::TxImpHnd::open) yields no connection. Nobody is left believing in it:
@@ -87,15 +93,24 @@ pub enum OpenError {
     /// A handler of this node does not want the peer.
     #[error("this node refused: {0}")]
     Refused(Refusal),
-    /// No space of this node has a local agent yet. Later it may.
+    /// No space of this node has a local agent yet, so that our preflight would introduce nobody. Later it may.
     #[error("no space of this node has a local agent yet")]
-    NoLocalAgents,
+    NoLocalAgentsDuringPreflight,
+    /// The block list has a rule against the peer, everywhere.
+    #[error("the peer is blocked")]
+    Blocked,
     /// The peer proved no key, and the config does not allow that.
     #[error("the peer proved no key")]
     Unauthenticated,
     /// As many connections as the config allows are open.
     #[error("this node has {max} connections, as many as it allows")]
     TooManyConnections {
+        /// The limit.
+        max: usize,
+    },
+    /// The peer has as many connections as the config allows one peer.
+    #[error("the peer has {max} connections, as many as this node allows one peer")]
+    TooManyConnectionsOfPeer {
         /// The limit.
         max: usize,
     },
@@ -126,9 +141,13 @@ impl OpenError {
     pub fn close(&self) -> Close {
         match self {
             Self::Refused(refusal) => Close::new(CloseCode::Refused, refusal.reason.clone()),
-            Self::NoLocalAgents => Close::new(CloseCode::Refused, "no local agents yet"),
+            Self::NoLocalAgentsDuringPreflight => Close::new(CloseCode::Refused, "no local agents yet"),
+            Self::Blocked => Close::new(CloseCode::Refused, "blocked"),
             Self::Unauthenticated => Close::new(CloseCode::Refused, "a proven key is required"),
             Self::TooManyConnections { .. } => Close::new(CloseCode::Refused, "too many connections"),
+            Self::TooManyConnectionsOfPeer { .. } => {
+                Close::new(CloseCode::Refused, "too many connections of one peer")
+            }
             Self::HandlerPanicked | Self::PreflightTooLarge { .. } => {
                 Close::new(CloseCode::Failure, "internal error")
             }
@@ -284,11 +303,16 @@ impl ConnectError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Dial(error) => matches!(error, DialError::Unreachable { .. }),
-            Self::Open(error) => {
-                matches!(error, OpenError::NoLocalAgents | OpenError::TooManyConnections { .. })
-            }
+            Self::Open(error) => matches!(
+                error,
+                OpenError::NoLocalAgentsDuringPreflight
+                    | OpenError::TooManyConnections { .. }
+                    | OpenError::TooManyConnectionsOfPeer { .. }
+            ),
             Self::Ended { .. } | Self::Superseded => true,
-            Self::Violation(violation) => *violation == PeerViolation::PreflightTimeout,
+            Self::Violation(violation) => {
+                matches!(violation, PeerViolation::PreflightTimeout | PeerViolation::FrameTimeout)
+            }
             Self::Refused { .. } | Self::HandlerPanicked => false,
         }
     }
@@ -299,6 +323,7 @@ impl From<OpenError> for ConnectError {
         match error {
             OpenError::Refused(refusal) => Self::Refused { by: Side::Local, reason: refusal.reason },
             OpenError::HandlerPanicked => Self::HandlerPanicked,
+            OpenError::Blocked => Self::Refused { by: Side::Local, reason: "blocked".into() },
             other => Self::Open(other),
         }
     }

@@ -8,6 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_base::Wall;
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
+use std::{future::Future, pin::Pin};
+
+/// Something to wait for before more is read from a peer.
+pub type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Handler of the whole transport: what is said before anything else, and who may connect.
 #[async_trait]
@@ -77,6 +81,15 @@ pub trait TxSpaceHandler: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Asked after each message that was taken: what to wait for before more is read from this peer, if
+    /// anything. Other peers, and what is sent to this one, go on. The default never waits.
+    ///
+    /// It must end by itself: two nodes that wait for each other wait for ever otherwise.
+    fn pause(&self, peer: &PeerUrl) -> Option<Pause> {
+        let _ = peer;
+        None
+    }
+
     /// Whether messages between this space and `peer` are dropped, either way. Asked for each one.
     ///
     /// The default blocks nobody, which goes for peers that nothing is known about: whoever wants
@@ -129,5 +142,11 @@ pub trait TxModuleHandler: Send + Sync + 'static {
     ) -> Result<(), Refusal> {
         let _ = (peer, space, module, data);
         Ok(())
+    }
+
+    /// As [`TxSpaceHandler::pause`], for the module's messages.
+    fn pause(&self, peer: &PeerUrl) -> Option<Pause> {
+        let _ = peer;
+        None
     }
 }

@@ -4,20 +4,22 @@
 //! before it returns one. Who was told of a beginning is told of the end, exactly once.
 
 use crate::{
-    AuthenticatedPeer, AwaitingPreflight, ConfigError, Direction, OpenError, PeerViolation, Refusal,
-    TransportConfig, TxHandler, TxModuleHandler, TxSpaceHandler,
+    AuthenticatedPeer, AwaitingPreflight, BlockList, ConfigError, Direction, OpenError, PeerKey,
+    PeerViolation, Refusal, TransportConfig, TxHandler, TxModuleHandler, TxSpaceHandler, Verdict,
     connection::Announced,
     counters::{Counters, count},
     gate::{BlockCounts, Way},
     guarded::{self, Panicked},
-    registry::Registry,
+    locked,
+    pace::Debts,
+    registry::{Registry, Space},
 };
 use quorate_base::Wall;
 use quorate_wire::{Frame, PeerUrl, SpaceId};
 use std::{
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -27,9 +29,12 @@ use std::{
 /// Make one with the application's [`TxHandler`], build the `TxImp` with it, and give both to
 /// [`Transport::new`](crate::Transport::new).
 pub struct TxImpHnd {
-    handler: Arc<dyn TxHandler>,
+    /// Gone when the transport was closed.
+    handler: Mutex<Option<Arc<dyn TxHandler>>>,
     config: TransportConfig,
+    block_list: Option<Arc<BlockList>>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) debts: Debts,
     pub(crate) blocked: BlockCounts,
     pub(crate) counters: Counters,
     closed: AtomicBool,
@@ -38,10 +43,29 @@ pub struct TxImpHnd {
 impl TxImpHnd {
     /// A core without connections, spaces or modules.
     pub fn new(handler: Arc<dyn TxHandler>, config: TransportConfig) -> Result<Arc<Self>, ConfigError> {
+        Self::build(handler, config, None)
+    }
+
+    /// The same, with an operator's rules about who may talk.
+    pub fn with_block_list(
+        handler: Arc<dyn TxHandler>,
+        config: TransportConfig,
+        block_list: Arc<BlockList>,
+    ) -> Result<Arc<Self>, ConfigError> {
+        Self::build(handler, config, Some(block_list))
+    }
+
+    fn build(
+        handler: Arc<dyn TxHandler>,
+        config: TransportConfig,
+        block_list: Option<Arc<BlockList>>,
+    ) -> Result<Arc<Self>, ConfigError> {
         config.validate()?;
         Ok(Arc::new(Self {
-            handler,
-            registry: Arc::default(),
+            handler: Mutex::new(Some(handler)),
+            block_list,
+            registry: Arc::new(Registry::new(config.space_rate)),
+            debts: Debts::new(config.peer_rate),
             blocked: BlockCounts::new(config.block_count_entries),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
@@ -54,19 +78,45 @@ impl TxImpHnd {
         &self.config
     }
 
+    /// The operator's rules, if there are any.
+    pub const fn block_list(&self) -> Option<&Arc<BlockList>> {
+        self.block_list.as_ref()
+    }
+
     /// Peers now reach this node at `this_url`: tells the transport's handler, the spaces, the modules.
     ///
-    /// [`TxImp::url`](crate::TxImp::url) must return the new URL before this is called, so that a space
+    /// Spaces that have an address of their own are not told, nor are their modules. [`TxImp::url`](crate::TxImp::url) must return the new URL before this is called, so that a space
     /// that registers meanwhile learns of it one way or the other.
     pub async fn new_listening_address(&self, this_url: &PeerUrl) {
         let handlers = self.registry.full_snapshot();
-        self.watch(self.handler.new_listening_address(this_url)).await;
-        for space in handlers.spaces() {
+        if let Some(handler) = self.handler() {
+            self.watch(handler.new_listening_address(this_url)).await;
+        }
+        for space in handlers.without_address().filter_map(Space::handler) {
             self.watch(space.new_listening_address(this_url)).await;
         }
-        for module in handlers.modules() {
+        for module in handlers.without_address().flat_map(Space::modules) {
             self.watch(module.new_listening_address(this_url)).await;
         }
+    }
+
+    /// Peers of `space` reach this node at `this_url`, and from now on not where the others do: tells the space
+    /// and its modules.
+    ///
+    /// A space that registers later, however close the race, learns of it by what its registration returns.
+    pub async fn new_listening_address_for(&self, space: &SpaceId, this_url: &PeerUrl) {
+        let told = self.registry.set_address(space, Some(this_url));
+        if let Some(space) = told.handler() {
+            self.watch(space.new_listening_address(this_url)).await;
+        }
+        for module in told.modules() {
+            self.watch(module.new_listening_address(this_url)).await;
+        }
+    }
+
+    /// `space` has no address of its own any more: it is told of the transport's next one.
+    pub fn forget_listening_address_for(&self, space: &SpaceId) {
+        self.registry.set_address(space, None);
     }
 
     /// Opens a connection: asks the modules, the spaces and the handler, looks for local agents and
@@ -84,7 +134,7 @@ impl TxImpHnd {
         if let Err(error) = &outcome {
             tracing::debug!(%error, "no connection was opened");
             if !matches!(error, OpenError::Closed | OpenError::HandlerPanicked) {
-                count(&self.counters.refused_here);
+                self.counters.refused(error);
             }
         }
         outcome
@@ -102,8 +152,10 @@ impl TxImpHnd {
         if peer.key().is_none() && !self.config.allow_unauthenticated {
             return Err(OpenError::Unauthenticated);
         }
-        let max = self.config.max_connections.get();
-        let record = self.counters.reserve(peer, now, max).ok_or(OpenError::TooManyConnections { max })?;
+        if !self.may_connect(peer.url(), peer.key().map(PeerKey::as_str)) {
+            return Err(OpenError::Blocked);
+        }
+        let record = self.counters.reserve(peer, now, &self.config)?;
         let mut announced = Announced::reserved(Arc::clone(self), record, direction);
         announced.announce()?;
         let data = self.gather(announced.peer().url()).await.inspect_err(|error| {
@@ -124,9 +176,10 @@ impl TxImpHnd {
             }
         }
         if !somebody {
-            return Err(OpenError::NoLocalAgents);
+            return Err(OpenError::NoLocalAgentsDuringPreflight);
         }
-        let data = self.asked(self.handler.preflight_gather_outgoing(peer)).await?;
+        let handler = self.handler().ok_or(OpenError::Closed)?;
+        let data = self.asked(handler.preflight_gather_outgoing(peer)).await?;
         let data = data.map_err(OpenError::Refused)?;
         let max = self.config.max_preflight_bytes.get();
         if data.len() > max {
@@ -160,18 +213,34 @@ impl TxImpHnd {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// The application's own handler.
-    pub(crate) fn handler(&self) -> &dyn TxHandler {
-        self.handler.as_ref()
+    /// The application's own handler, until the transport is closed.
+    pub(crate) fn handler(&self) -> Option<Arc<dyn TxHandler>> {
+        locked(&self.handler).clone()
+    }
+
+    /// Lets go of all handlers, for good.
+    pub(crate) fn release(&self) {
+        self.registry.close();
+        let handler = locked(&self.handler).take();
+        // What it holds is dropped without the lock.
+        drop(handler);
+    }
+
+    /// Whether the block list lets a peer connect that proved `key`, or none.
+    pub(crate) fn may_connect(&self, peer: &PeerUrl, key: Option<&str>) -> bool {
+        let Some(list) = &self.block_list else { return true };
+        // The list's clock is user code; one that panics lets nobody in.
+        self.call(|| list.may_connect(peer, key)).unwrap_or(false)
     }
 
     /// Tells modules, then spaces, then the handler; at the first that refuses takes it all back.
     pub(crate) fn tell_connect(&self, peer: &PeerUrl) -> Result<(), OpenError> {
         let handlers = self.registry.full_snapshot();
+        let handler = self.handler().ok_or(OpenError::Closed)?;
         let modules = handlers.modules().map(Told::Module);
         let spaces = handlers.spaces().map(Told::Space);
         let mut told = Vec::new();
-        for next in modules.chain(spaces).chain([Told::Handler(self.handler.as_ref())]) {
+        for next in modules.chain(spaces).chain([Told::Handler(handler.as_ref())]) {
             let answer = self.call(|| next.connect(peer));
             let error = match answer {
                 Ok(Ok(())) => {
@@ -195,20 +264,28 @@ impl TxImpHnd {
         let handlers = self.registry.full_snapshot();
         let modules = handlers.modules().map(Told::Module);
         let spaces = handlers.spaces().map(Told::Space);
-        for next in modules.chain(spaces).chain([Told::Handler(self.handler.as_ref())]) {
+        let handler = self.handler();
+        for next in modules.chain(spaces).chain(handler.as_deref().map(Told::Handler)) {
             let _ = self.call(|| next.disconnect(peer, reason));
         }
     }
 
-    /// Whether a message may pass between `peer` and `space`; one that may not is counted.
+    /// Whether a message may pass between `space` and `peer`, which proved `key` or none; one that may
+    /// not is counted.
     pub(crate) fn permits(
         &self,
         handler: &dyn TxSpaceHandler,
         peer: &PeerUrl,
+        key: Option<&str>,
         space: &SpaceId,
         way: Way,
     ) -> Result<bool, GateError> {
-        let blocked = self.call(|| handler.is_any_agent_at_url_blocked(peer))?.map_err(GateError::Refused)?;
+        let listed = match &self.block_list {
+            Some(list) => self.call(|| list.verdict(peer, key, Some(space)))? == Verdict::Block,
+            None => false,
+        };
+        let blocked =
+            listed || self.call(|| handler.is_any_agent_at_url_blocked(peer))?.map_err(GateError::Refused)?;
         if blocked {
             tracing::debug!(%peer, %space, ?way, "a message to or from a blocked peer was dropped");
             self.blocked.add(peer, space, way);

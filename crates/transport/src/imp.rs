@@ -3,10 +3,10 @@
 //! The rule: framing, order, connection tables, blocking, counting and registries are not the
 //! author's. `Sessions` has the tables and the order; the in-memory transport shows the rest.
 
-use crate::{SendError, guarded};
+use crate::{ConfigError, ConfigSections, SendError, guarded};
 use async_trait::async_trait;
 use bytes::Bytes;
-use quorate_wire::{EncodedFrame, Frame, PeerUrl};
+use quorate_wire::{EncodedFrame, Frame, PeerUrl, SpaceId};
 
 /// A way to reach peers.
 ///
@@ -56,7 +56,22 @@ pub trait TxImp: Send + Sync + 'static {
         self.send(peer, nothing.encode()).await
     }
 
-    /// Closes what is open and opens nothing from now on.
+    /// Does for one space what the sections say, a relay of its own for example, and reports the address that comes of it to
+    /// [`TxImpHnd::new_listening_address_for`](crate::TxImpHnd::new_listening_address_for).
+    ///
+    /// The default does nothing.
+    async fn configure_for_space(&self, space: &SpaceId, config: &ConfigSections) -> Result<(), ConfigError> {
+        let _ = (space, config);
+        Ok(())
+    }
+
+    /// Takes back what [`configure_for_space`](Self::configure_for_space) did; nothing where it did nothing.
+    async fn unconfigure_for_space(&self, space: &SpaceId) {
+        let _ = space;
+    }
+
+    /// Closes what is open and opens nothing from now on. Returns when it is done, also when it is called
+    /// again, or while another call runs.
     ///
     /// The default leaves it to `Sessions`, or else to the core, which refuses new
     /// connections and calls [`disconnect`](Self::disconnect) for those that are left.

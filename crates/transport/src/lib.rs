@@ -63,6 +63,7 @@
 //!
 //! More in `docs/transport.md`.
 
+mod block;
 mod close;
 mod config;
 mod connection;
@@ -75,7 +76,9 @@ mod hnd;
 mod imp;
 #[cfg(feature = "tokio")]
 mod mem;
+mod pace;
 mod peer;
+mod rate;
 mod registry;
 #[cfg(feature = "tokio")]
 pub mod sessions;
@@ -83,20 +86,22 @@ mod slot;
 mod stats;
 mod transport;
 
+pub use block::{BlockList, BlockListError, Rule, Subject, Verdict};
 pub use close::{Close, CloseCode, MAX_REASON_BYTES};
-pub use config::{ConfigError, TransportConfig};
+pub use config::{ConfigError, ConfigSections, OverRate, TransportConfig};
 pub use connection::{AwaitingPreflight, Ready};
 pub use counters::ConnectionMeter;
 pub use error::{
     ConnectError, DialError, OpenError, PeerViolation, PreflightError, RecvError, Refusal, SendError, Side,
 };
-pub use handler::{TxHandler, TxModuleHandler, TxSpaceHandler};
+pub use handler::{Pause, TxHandler, TxModuleHandler, TxSpaceHandler};
 pub use hnd::TxImpHnd;
 pub use imp::TxImp;
 #[cfg(feature = "tokio")]
 pub use mem::{MemHub, MemTransport};
 pub use peer::{AuthenticatedPeer, Direction, PeerIdent, PeerKey};
-pub use registry::{AlreadyRegistered, ModuleRegistration, SpaceRegistration};
+pub use rate::{Rate, TokenBucket};
+pub use registry::{ModuleRegistration, RegisterError, SpaceRegistration};
 #[cfg(feature = "tokio")]
 pub use sessions::{Dialer, FrameSink, FrameSource, Link, LinkError, Sessions, WeakSessions};
 pub use slot::{ConnectionId, Incoming, Slot, SlotEnd};
@@ -104,7 +109,7 @@ pub use stats::{
     ApiTransportStats, MessageBlockCount, TransportConnectionStats, TransportStats, TransportTotals,
     ViolationCounts,
 };
-pub use transport::{SendOutcome, Transport};
+pub use transport::{SendOutcome, Transport, WeakTransport};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

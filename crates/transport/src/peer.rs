@@ -5,7 +5,7 @@
 
 use crate::PeerViolation;
 use quorate_wire::PeerUrl;
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// The public key of a peer as text, as it stands in the last segment of the peer's URL.
 ///
@@ -37,6 +37,12 @@ impl From<&str> for PeerKey {
 impl From<String> for PeerKey {
     fn from(text: String) -> Self {
         Self(text.into())
+    }
+}
+
+impl Borrow<str> for PeerKey {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

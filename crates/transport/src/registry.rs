@@ -3,9 +3,9 @@
 //! The rule: reading is a pointer copy and takes no lock, so a handler that is called from a snapshot
 //! may change the registry. What it changes shows in the next snapshot.
 
-use crate::{TxModuleHandler, TxSpaceHandler};
+use crate::{Rate, TxModuleHandler, TxSpaceHandler, rate::SharedBucket};
 use arc_swap::{ArcSwap, Guard};
-use quorate_wire::{ModuleId, SpaceId};
+use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::{
     collections::HashMap,
     sync::{
@@ -18,6 +18,8 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Registry {
     handlers: ArcSwap<Handlers>,
+    /// What may come to one space.
+    rate: Option<Rate>,
     /// Numbers registrations, so that a guard never removes the one after its own.
     next: AtomicU64,
 }
@@ -26,13 +28,19 @@ pub(crate) struct Registry {
 #[derive(Default, Clone)]
 pub(crate) struct Handlers {
     spaces: HashMap<SpaceId, Space>,
+    /// Nothing is registered any more.
+    closed: bool,
 }
 
-/// The handlers of one space. A module may be there before its space is.
+/// The handlers of one space. A module, and an address, may be there before the space is.
 #[derive(Default, Clone)]
 pub(crate) struct Space {
     handler: Option<Entry<dyn TxSpaceHandler>>,
     modules: HashMap<ModuleId, Entry<dyn TxModuleHandler>>,
+    /// Where the space alone is reached; without one it is where the transport is.
+    address: Option<PeerUrl>,
+    /// What its peers share.
+    bucket: Option<Arc<SharedBucket>>,
 }
 
 struct Entry<T: ?Sized> {
@@ -41,6 +49,10 @@ struct Entry<T: ?Sized> {
 }
 
 impl Registry {
+    pub(crate) fn new(rate: Option<Rate>) -> Self {
+        Self { rate, ..Self::default() }
+    }
+
     pub(crate) fn snapshot(&self) -> Guard<Arc<Handlers>> {
         self.handlers.load()
     }
@@ -50,23 +62,24 @@ impl Registry {
         self.handlers.load_full()
     }
 
+    /// Registers, and says where the space alone is reached, if it is.
     pub(crate) fn add_space(
         self: &Arc<Self>,
         space: SpaceId,
         handler: Arc<dyn TxSpaceHandler>,
-    ) -> Result<SpaceRegistration, AlreadyRegistered> {
+    ) -> Result<(SpaceRegistration, Option<PeerUrl>), RegisterError> {
         let space = space.detach();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let free = self.change(|handlers| {
-            let slot = &mut handlers.spaces.entry(space.clone()).or_default().handler;
-            let free = slot.is_none();
-            if free {
-                *slot = Some(Entry { number, handler: Arc::clone(&handler) });
+        let address = self.change(|handlers| {
+            let entry = handlers.open(&space)?;
+            if entry.handler.is_some() {
+                return Err(RegisterError::AlreadyRegistered { space: space.clone(), module: None });
             }
-            free
-        });
-        let taken = || AlreadyRegistered { space: space.clone(), module: None };
-        free.then(|| SpaceRegistration(Registration::new(self, &space, None, number))).ok_or_else(taken)
+            entry.handler = Some(Entry { number, handler: Arc::clone(&handler) });
+            entry.bucket = self.rate.as_ref().map(|rate| Arc::new(SharedBucket::new(rate)));
+            Ok(entry.address.clone())
+        })?;
+        Ok((SpaceRegistration(Registration::new(self, &space, None, number)), address))
     }
 
     pub(crate) fn add_module(
@@ -74,21 +87,31 @@ impl Registry {
         space: SpaceId,
         module: ModuleId,
         handler: Arc<dyn TxModuleHandler>,
-    ) -> Result<ModuleRegistration, AlreadyRegistered> {
+    ) -> Result<ModuleRegistration, RegisterError> {
         let (space, module) = (space.detach(), module.detach());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let free = self.change(|handlers| {
-            let modules = &mut handlers.spaces.entry(space.clone()).or_default().modules;
-            let free = !modules.contains_key(&module);
-            if free {
-                modules.insert(module.clone(), Entry { number, handler: Arc::clone(&handler) });
+        self.change(|handlers| {
+            let modules = &mut handlers.open(&space)?.modules;
+            if modules.contains_key(&module) {
+                let (space, module) = (space.clone(), Some(module.clone()));
+                return Err(RegisterError::AlreadyRegistered { space, module });
             }
-            free
-        });
-        if !free {
-            return Err(AlreadyRegistered { space, module: Some(module) });
-        }
+            modules.insert(module.clone(), Entry { number, handler: Arc::clone(&handler) });
+            Ok(())
+        })?;
         Ok(ModuleRegistration(Registration::new(self, &space, Some(module), number)))
+    }
+
+    /// The space alone is reached at `address` from now on, or no longer: returns who is to be told, if
+    /// the space is there. One that comes later learns it when it registers.
+    pub(crate) fn set_address(&self, space: &SpaceId, address: Option<&PeerUrl>) -> Space {
+        self.change(|handlers| {
+            let Ok(entry) = handlers.open(space) else { return Space::default() };
+            entry.address = address.cloned();
+            let told = entry.clone();
+            handlers.tidy(space);
+            told
+        })
     }
 
     /// Removes a space with all its modules; one that is not there stays so.
@@ -96,9 +119,9 @@ impl Registry {
         self.change(|handlers| handlers.spaces.remove(space).is_some());
     }
 
-    /// Removes everything.
-    pub(crate) fn clear(&self) {
-        self.handlers.store(Arc::default());
+    /// Removes everything, for good.
+    pub(crate) fn close(&self) {
+        self.handlers.store(Arc::new(Handlers { closed: true, ..Handlers::default() }));
     }
 
     fn remove(&self, space: &SpaceId, module: Option<&ModuleId>, number: u64) {
@@ -111,22 +134,23 @@ impl Registry {
                     ours && entry.modules.remove(module).is_some()
                 }
             };
-            if entry.handler.is_none() && entry.modules.is_empty() {
-                handlers.spaces.remove(space);
-            }
+            handlers.tidy(space);
             ours
         });
     }
 
     /// Replaces the snapshot by one that `edit` changed; returns what the edit that counted returned.
-    fn change(&self, mut edit: impl FnMut(&mut Handlers) -> bool) -> bool {
-        let mut outcome = false;
-        self.handlers.rcu(|current| {
-            let mut next = Handlers::clone(current);
-            outcome = edit(&mut next);
-            next
-        });
-        outcome
+    fn change<T>(&self, mut edit: impl FnMut(&mut Handlers) -> T) -> T {
+        let mut current = self.handlers.load();
+        loop {
+            let mut next = Handlers::clone(&current);
+            let outcome = edit(&mut next);
+            let seen = self.handlers.compare_and_swap(&*current, Arc::new(next));
+            if Arc::ptr_eq(&current, &seen) {
+                return outcome;
+            }
+            current = seen;
+        }
     }
 }
 
@@ -137,18 +161,62 @@ impl Handlers {
         Some((entry.handler.as_ref()?.handler.as_ref(), entry))
     }
 
+    /// The place of a space, to put something into.
+    fn open(&mut self, space: &SpaceId) -> Result<&mut Space, RegisterError> {
+        if self.closed {
+            return Err(RegisterError::Closed);
+        }
+        Ok(self.spaces.entry(space.clone()).or_default())
+    }
+
+    /// Forgets a space of which nothing is left.
+    fn tidy(&mut self, space: &SpaceId) {
+        let empty =
+            |entry: &Space| entry.handler.is_none() && entry.modules.is_empty() && entry.address.is_none();
+        if self.spaces.get(space).is_some_and(empty) {
+            self.spaces.remove(space);
+        }
+    }
+
+    /// Where spaces alone are reached, in the order of their ids.
+    pub(crate) fn addresses(&self) -> Vec<PeerUrl> {
+        let mut of_spaces: Vec<_> = self.spaces.iter().filter(|(_, space)| space.address.is_some()).collect();
+        of_spaces.sort_unstable_by_key(|(id, _)| *id);
+        of_spaces.into_iter().filter_map(|(_, space)| space.address.clone()).collect()
+    }
+
+    /// All spaces that are reached where the transport is.
+    pub(crate) fn without_address(&self) -> impl Iterator<Item = &Space> {
+        self.spaces.values().filter(|space| space.address.is_none())
+    }
+
     /// The handlers of all spaces.
     pub(crate) fn spaces(&self) -> impl Iterator<Item = &Arc<dyn TxSpaceHandler>> {
-        self.spaces.values().filter_map(|space| space.handler.as_ref()).map(|entry| &entry.handler)
+        self.spaces.values().filter_map(Space::handler)
     }
 
     /// The handlers of all modules of all spaces.
     pub(crate) fn modules(&self) -> impl Iterator<Item = &Arc<dyn TxModuleHandler>> {
-        self.spaces.values().flat_map(|space| space.modules.values()).map(|entry| &entry.handler)
+        self.spaces.values().flat_map(Space::modules)
     }
 }
 
 impl Space {
+    /// Its handler, if it has one.
+    pub(crate) fn handler(&self) -> Option<&Arc<dyn TxSpaceHandler>> {
+        self.handler.as_ref().map(|entry| &entry.handler)
+    }
+
+    /// The handlers of its modules.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = &Arc<dyn TxModuleHandler>> {
+        self.modules.values().map(|entry| &entry.handler)
+    }
+
+    /// What all that comes to the space is charged to.
+    pub(crate) const fn bucket(&self) -> Option<&Arc<SharedBucket>> {
+        self.bucket.as_ref()
+    }
+
     pub(crate) fn module(&self, module: &ModuleId) -> Option<&dyn TxModuleHandler> {
         self.modules.get(module).map(|entry| entry.handler.as_ref())
     }
@@ -160,15 +228,21 @@ impl<T: ?Sized> Clone for Entry<T> {
     }
 }
 
-/// A space or module has a handler already; that one stays. The caller's fault.
+/// Why a handler was not registered. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the space {space}{} has a handler already", module_suffix(.module.as_ref()))]
 #[non_exhaustive]
-pub struct AlreadyRegistered {
-    /// The space.
-    pub space: SpaceId,
-    /// The module, where it is the module that has one.
-    pub module: Option<ModuleId>,
+pub enum RegisterError {
+    /// The space or module has a handler already, and that one stays. The caller's fault.
+    #[error("the space {space}{} has a handler already", module_suffix(.module.as_ref()))]
+    AlreadyRegistered {
+        /// The space.
+        space: SpaceId,
+        /// The module, where it is the module that has one.
+        module: Option<ModuleId>,
+    },
+    /// This transport was closed.
+    #[error("this transport was closed")]
+    Closed,
 }
 
 fn module_suffix(module: Option<&ModuleId>) -> String {

@@ -5,6 +5,7 @@
 //! held while anything waits.
 
 mod link;
+mod links;
 mod outbox;
 mod pair;
 mod pump;
@@ -15,8 +16,9 @@ pub use link::{Dialer, FrameSink, FrameSource, Link, LinkError};
 
 use crate::{
     AuthenticatedPeer, Close, CloseCode, ConfigError, ConnectError, DialError, Incoming, OpenError,
-    PeerIdent, SendError, TxImpHnd, counters::count, guarded, locked,
+    PeerIdent, SendError, TxImpHnd, guarded, locked,
 };
+use links::{Links, Place};
 use outbox::Rejected;
 use quorate_base::{TokioClock, Wall};
 use quorate_wire::{EncodedFrame, PeerUrl};
@@ -52,6 +54,7 @@ struct Inner {
     dialer: Box<dyn Dialer>,
     clock: TokioClock,
     table: Mutex<Table>,
+    links: Links,
     /// Tasks that run.
     tasks: watch::Sender<usize>,
     farewells: Arc<Semaphore>,
@@ -66,8 +69,11 @@ impl Sessions {
         if matches!(local, PeerIdent::Url(_)) && !hnd.config().allow_unauthenticated {
             return Err(ConfigError::Unauthenticated);
         }
+        let config = hnd.config();
+        let links = Links::new(config.max_connections.get(), config.max_connections_per_key.get());
         Ok(Self(Arc::new(Handle(Arc::new(Inner {
             hnd,
+            links,
             local,
             dialer: Box::new(dialer),
             clock: TokioClock::new(),
@@ -200,11 +206,14 @@ impl Inner {
         let ident = peer.ident();
         let name = ident.as_str();
         let mut table = locked(&self.table);
-        if let Err(error) = self.admit(&table, name) {
-            drop(table);
-            count(&self.hnd.counters.refused_here);
-            return self.farewell(link, error.close());
-        }
+        let place = match self.admit(&table, name) {
+            Ok(place) => place,
+            Err(error) => {
+                drop(table);
+                self.hnd.counters.refused(&error);
+                return self.farewell(link, error.close());
+            }
+        };
         // A connection that is being closed takes no part any more; the new one only waits for its end.
         let (mut entry, mut predecessor) = match table.peers.remove(name) {
             Some(entry) if entry.closing => (self.new_entry(name), Some(entry.holder.done)),
@@ -225,20 +234,20 @@ impl Inner {
                 }
                 let run = Run::new(self, &mut entry, id);
                 table.peers.insert(name.into(), entry);
-                self.spawn(run::incoming(run, peer, link, predecessor));
+                self.spawn(run::incoming(run, peer, link, predecessor, place));
             }
         }
     }
 
     /// Whether there is a place for one more connection from the peer of this name.
-    fn admit(&self, table: &Table, name: &str) -> Result<(), OpenError> {
+    fn admit(&self, table: &Table, name: &str) -> Result<Place, OpenError> {
         let max = self.hnd.config().max_connections.get();
         if table.closed {
             Err(OpenError::Closed)
         } else if !table.peers.contains_key(name) && table.peers.len() >= max {
             Err(OpenError::TooManyConnections { max })
         } else {
-            Ok(())
+            self.links.admit(name)
         }
     }
 

@@ -72,8 +72,12 @@ pub struct TransportTotals {
     pub connections_ready: u64,
     /// Of those that were opened, how many have ended.
     pub connections_ended: u64,
-    /// Connections that a handler, the gate or a limit of this node refused.
+    /// Connections that a handler, the block list or a limit of this node refused.
     pub refused_here: u64,
+    /// Of those, the ones refused because there were too many, in all or of one peer.
+    pub refused_too_many: u64,
+    /// Of those, the ones refused because the peer is blocked everywhere.
+    pub refused_blocked: u64,
     /// Connections that the peer refused.
     pub refused_by_peer: u64,
     /// Frames sent.
@@ -92,6 +96,10 @@ pub struct TransportTotals {
     pub dropped_unknown_space: u64,
     /// Messages for a module that has no handler here, dropped.
     pub dropped_unknown_module: u64,
+    /// Times that a peer, or a space, was ahead of its rate and reading from a peer paused.
+    pub slowed: u64,
+    /// Times that a full `Inbox` made reading from a peer pause.
+    pub inbox_waits: u64,
     /// Calls of a handler that panicked.
     pub handler_panics: u64,
     /// What peers did wrong.
@@ -121,6 +129,10 @@ pub struct ViolationCounts {
     pub spoofed_url: u64,
     /// The preflights took too long.
     pub preflight_timeout: u64,
+    /// A frame was not finished in time.
+    pub frame_timeout: u64,
+    /// More came than the rate allows.
+    pub too_fast: u64,
 }
 
 impl ViolationCounts {
@@ -136,6 +148,8 @@ impl ViolationCounts {
             too_large,
             spoofed_url,
             preflight_timeout,
+            frame_timeout,
+            too_fast,
         } = *self;
         not_preflight
             .saturating_add(second_preflight)
@@ -146,6 +160,8 @@ impl ViolationCounts {
             .saturating_add(too_large)
             .saturating_add(spoofed_url)
             .saturating_add(preflight_timeout)
+            .saturating_add(frame_timeout)
+            .saturating_add(too_fast)
     }
 }
 

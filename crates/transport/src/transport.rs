@@ -4,21 +4,42 @@
 //! an error that says why nothing was sent.
 
 use crate::{
-    AlreadyRegistered, ApiTransportStats, ModuleRegistration, SendError, SpaceRegistration, TransportStats,
-    TransportTotals, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler, gate::Way, guarded, hnd::GateError,
+    ApiTransportStats, BlockList, ConfigError, ConfigSections, ConnectError, ModuleRegistration,
+    RegisterError, SendError, Side, SpaceRegistration, TransportStats, TransportTotals, TxImp, TxImpHnd,
+    TxModuleHandler, TxSpaceHandler, gate::Way, guarded, hnd::GateError,
 };
 use bytes::Bytes;
 use quorate_wire::{EncodedFrame, Frame, ModuleId, PeerUrl, SpaceId};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A transport: a [`TxImp`] under the core. A cheap clone.
 ///
 /// Handlers that hold a `Transport` keep it alive until they are unregistered or it is
-/// [`close`](Self::close)d.
+/// [`close`](Self::close)d; one that is to go with it holds a [`WeakTransport`].
 #[derive(Clone)]
 pub struct Transport {
     hnd: Arc<TxImpHnd>,
     imp: Arc<dyn TxImp>,
+}
+
+/// A [`Transport`] that does not keep it alive: for handlers, which the transport holds in turn.
+#[derive(Clone)]
+pub struct WeakTransport {
+    hnd: Weak<TxImpHnd>,
+    imp: Weak<dyn TxImp>,
+}
+
+impl WeakTransport {
+    /// The transport, while somebody holds it.
+    pub fn upgrade(&self) -> Option<Transport> {
+        Some(Transport { hnd: self.hnd.upgrade()?, imp: self.imp.upgrade()? })
+    }
+}
+
+impl std::fmt::Debug for WeakTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakTransport").finish_non_exhaustive()
+    }
 }
 
 /// What became of a send that was no error.
@@ -37,16 +58,21 @@ impl Transport {
         Self { hnd, imp }
     }
 
-    /// Makes `handler` responsible for `space` until the registration is dropped, and returns the
-    /// current URL. Where there is one already, nothing changes.
+    /// A reference that does not keep the transport alive.
+    pub fn downgrade(&self) -> WeakTransport {
+        WeakTransport { hnd: Arc::downgrade(&self.hnd), imp: Arc::downgrade(&self.imp) }
+    }
+
+    /// Makes `handler` responsible for `space` until the registration is dropped, and returns where the
+    /// space is reached now: at its own address if it has one, else at the transport's. Where there is a handler already, nothing changes.
     pub fn register_space_handler(
         &self,
         space: SpaceId,
         handler: Arc<dyn TxSpaceHandler>,
-    ) -> Result<(SpaceRegistration, Option<PeerUrl>), AlreadyRegistered> {
-        let registration = self.hnd.registry.add_space(space, handler)?;
+    ) -> Result<(SpaceRegistration, Option<PeerUrl>), RegisterError> {
+        let (registration, own) = self.hnd.registry.add_space(space, handler)?;
         // Asked after the handler is in: a new address reaches it here or by its callback.
-        Ok((registration, self.imp.url()))
+        Ok((registration, own.or_else(|| self.imp.url())))
     }
 
     /// Makes `handler` responsible for `module` of `space` until the registration is dropped. Where
@@ -58,13 +84,32 @@ impl Transport {
         space: SpaceId,
         module: ModuleId,
         handler: Arc<dyn TxModuleHandler>,
-    ) -> Result<ModuleRegistration, AlreadyRegistered> {
+    ) -> Result<ModuleRegistration, RegisterError> {
         self.hnd.registry.add_module(space, module, handler)
     }
 
-    /// Removes the space's handler and those of all its modules. Connections stay open.
+    /// Removes the space's handler and those of all its modules, and its own address. Connections stay open.
     pub fn unregister_space(&self, space: &SpaceId) {
         self.hnd.registry.remove_space(space);
+    }
+
+    /// Has the transport do for one space what the sections say: a relay of its own, for example. What can be
+    /// done is the transport's business; the default does nothing.
+    pub async fn configure_for_space(
+        &self,
+        space: &SpaceId,
+        config: &ConfigSections,
+    ) -> Result<(), ConfigError> {
+        if self.hnd.is_closed() {
+            return Err(ConfigError::Closed);
+        }
+        self.imp.configure_for_space(space, config).await
+    }
+
+    /// Takes back what [`configure_for_space`](Self::configure_for_space) did.
+    pub async fn unconfigure_for_space(&self, space: &SpaceId) {
+        self.imp.unconfigure_for_space(space).await;
+        self.hnd.forget_listening_address_for(space);
     }
 
     /// Sends a message to a space of a peer; waits while the peer's queue is full.
@@ -117,6 +162,9 @@ impl Transport {
     /// Opens a connection to `peer` where there is none: refusals show here and not only at a send.
     pub async fn connect(&self, peer: &PeerUrl) -> Result<(), SendError> {
         self.refuse_when_closed()?;
+        if !self.hnd.may_connect(peer, peer.peer_id()) {
+            return Err(ConnectError::Refused { by: Side::Local, reason: "blocked".into() }.into());
+        }
         self.imp.connect(peer).await
     }
 
@@ -128,14 +176,17 @@ impl Transport {
         self.imp.disconnect(peer, reason).await;
     }
 
-    /// Ends all connections politely and lets go of all handlers. Sends fail from now on.
+    /// Ends all connections politely and lets go of all handlers. Sends and registrations fail from now on.
+    ///
+    /// Returns when it is done, also where another call does it at the same time; after one that was dropped
+    /// half-way, another finishes it.
     pub async fn close(&self) {
         self.hnd.set_closed();
         self.imp.close().await;
         for peer in self.connected_peers() {
             self.imp.disconnect(&peer, Some("closing")).await;
         }
-        self.hnd.registry.clear();
+        self.hnd.release();
     }
 
     /// Where peers reach this node now, if anywhere.
@@ -154,7 +205,7 @@ impl Transport {
         ApiTransportStats {
             transport_stats: TransportStats {
                 backend: self.imp.backend().to_owned(),
-                peer_urls: self.imp.url().into_iter().collect(),
+                peer_urls: self.addresses(),
                 connections: self.hnd.counters.connections(),
             },
             blocked_message_counts: blocked.by_peer,
@@ -168,9 +219,25 @@ impl Transport {
         self.hnd.counters.totals()
     }
 
+    /// The operator's rules about who may talk, if this transport was made with some.
+    pub fn block_list(&self) -> Option<&Arc<BlockList>> {
+        self.hnd.block_list()
+    }
+
     /// Forgets which messages were blocked.
     pub fn reset_block_counts(&self) {
         self.hnd.blocked.reset();
+    }
+
+    /// The transport's address, then those of spaces alone, each once.
+    fn addresses(&self) -> Vec<PeerUrl> {
+        let mut addresses: Vec<_> = self.imp.url().into_iter().collect();
+        for address in self.hnd.registry.snapshot().addresses() {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
     }
 
     async fn send(&self, peer: &PeerUrl, space: &SpaceId, frame: &Frame) -> Result<SendOutcome, SendError> {
@@ -202,7 +269,7 @@ impl Transport {
         if !answer.map_err(GateError::from)?.map_err(GateError::Refused)? {
             return Err(SendError::NoLocalAgents);
         }
-        if !self.hnd.permits(handler, peer, space, Way::Out)? {
+        if !self.hnd.permits(handler, peer, peer.peer_id(), space, Way::Out)? {
             return Ok(None);
         }
         let encoded = frame.encode();

@@ -9,14 +9,15 @@ use super::{
     run::{LAST_WORDS, stopped},
     table::Stop,
 };
-use crate::{ConnectionMeter, Ready, RecvError};
+use crate::{ConnectionMeter, Ready, RecvError, guarded};
 use bytes::Bytes;
+use quorate_base::TokioClock;
 use quorate_wire::EncodedFrame;
 use std::{collections::VecDeque, future::Future, pin::Pin, pin::pin, time::Duration};
 use tokio::{
     sync::watch,
     task::yield_now,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 /// After how many frames without a pause the other tasks get their turn.
@@ -43,12 +44,13 @@ pub(super) async fn pump(
     outbox: &Outbox,
     stop: &mut watch::Receiver<Option<Stop>>,
     close_time: Duration,
+    clock: &TokioClock,
 ) -> Outcome {
     let meter = ready.meter().clone();
     let Link { sink, source, overhead } = link;
     let mut writer =
         Writer { outbox, meter: &meter, overhead: *overhead, batch: VecDeque::new(), taken: Cost::default() };
-    let mut read = pin!(read(ready, source.as_mut(), frames, *overhead));
+    let mut read = pin!(read(ready, source.as_mut(), frames, *overhead, clock));
     let mut write = pin!(writer.run(sink.as_mut()));
     let mut written = false;
     loop {
@@ -119,13 +121,21 @@ async fn read(
     source: &mut dyn FrameSource,
     frames: &mut VecDeque<Bytes>,
     overhead: usize,
+    clock: &TokioClock,
 ) -> Outcome {
     let mut turn = 0;
     loop {
+        if let Err(error) = keep_pace(ready, frames, clock).await {
+            return Outcome::Recv(error);
+        }
         while let Some(frame) = frames.pop_front() {
             ready.meter().received(0, overhead as u64);
             if let Err(error) = ready.recv(frame) {
                 return Outcome::Recv(error);
+            }
+            if let Some(pause) = ready.take_pause() {
+                // User code: one that panics just does not wait.
+                let _ = guarded::drive(pause).await;
             }
             turn += 1;
             if turn == FRAMES_PER_TURN {
@@ -137,6 +147,19 @@ async fn read(
             return Outcome::Link(error);
         }
     }
+}
+
+/// Waits while the peer, or a space that it writes to, is ahead of its rate.
+async fn keep_pace(ready: &mut Ready, frames: &VecDeque<Bytes>, clock: &TokioClock) -> Result<(), RecvError> {
+    if frames.is_empty() || !ready.has_rates() {
+        return Ok(());
+    }
+    let bytes: usize = frames.iter().map(Bytes::len).sum();
+    let wait = ready.charge(clock.now().mono, frames.len() as u64, bytes as u64)?;
+    if !wait.is_zero() {
+        sleep(wait).await;
+    }
+    Ok(())
 }
 
 /// The writing half, and what it has in hand.

@@ -5,6 +5,7 @@
 
 use super::{
     Inner, Link, LinkError,
+    links::Place,
     pump::{Outcome, pump},
     table::{Entry, Holder, Peer, Stop},
 };
@@ -67,12 +68,14 @@ pub(super) async fn incoming(
     peer: AuthenticatedPeer,
     link: Link,
     predecessor: Option<watch::Receiver<()>>,
+    place: Place,
 ) {
     if let Some(mut predecessor) = predecessor {
         while predecessor.changed().await.is_ok() {}
     }
     let url = peer.url().clone();
     let end = run.serve(peer, Direction::Incoming, link).await;
+    drop(place);
     if run.finish(end, &url).await {
         outgoing(run, url).await;
     }
@@ -144,8 +147,8 @@ impl Run {
         };
         let outcome = if activated {
             let close_time = self.inner.hnd.config().close_time;
-            let pumped =
-                pump(&mut ready, &mut link, &mut frames, &self.peer.outbox, &mut self.stop, close_time);
+            let (outbox, clock) = (&self.peer.outbox, &self.inner.clock);
+            let pumped = pump(&mut ready, &mut link, &mut frames, outbox, &mut self.stop, close_time, clock);
             guarded::drive(pumped).await.unwrap_or(Outcome::Recv(RecvError::HandlerPanicked))
         } else {
             Outcome::Stopped(stopped(&mut self.stop).await)

@@ -201,7 +201,7 @@ async fn nobody_is_introduced_while_no_space_has_an_agent() {
     space.has_agents.store(false, SeqCst);
     bench.log.take();
     let opened = bench.hnd.open(peer("bob"), Direction::Outgoing, Wall::default()).await;
-    assert_eq!(opened.unwrap_err(), OpenError::NoLocalAgents);
+    assert_eq!(opened.unwrap_err(), OpenError::NoLocalAgentsDuringPreflight);
     let wanted = [
         "space: connect bob",
         "top: connect bob",

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy does not see that helpers belong to tests")]
 
+mod addresses;
+mod blocking;
+mod closing;
 mod connections;
 mod gate;
+mod limits;
 mod panics;
 mod registry;
 mod script;

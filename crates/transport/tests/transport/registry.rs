@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use bytes::Bytes;
-use quorate_transport::{AlreadyRegistered, Refusal, SpaceRegistration, Transport, TxSpaceHandler};
+use quorate_transport::{Refusal, RegisterError, SpaceRegistration, Transport, TxSpaceHandler};
 use quorate_wire::{PeerUrl, SpaceId};
 use std::sync::{Arc, Mutex};
 
@@ -12,13 +12,13 @@ async fn a_duplicate_registration_never_replaces_the_handler() {
     let (_space, _registration) = bench.space();
     let late = Probe::new("late", &bench.log);
     let error = bench.transport.register_space_handler(SPACE, late.clone()).unwrap_err();
-    assert!(matches!(error, AlreadyRegistered { ref space, module: None, .. } if *space == SPACE));
+    assert_eq!(error, RegisterError::AlreadyRegistered { space: SPACE, module: None });
     assert_eq!(error.to_string(), "the space c3BhY2U has a handler already");
 
     let module_handler = Probe::new("module", &bench.log);
     let _module = bench.transport.register_module_handler(SPACE, MODULE, module_handler).unwrap();
     let error = bench.transport.register_module_handler(SPACE, MODULE, late).unwrap_err();
-    assert_eq!(error.module, Some(MODULE));
+    assert_eq!(error, RegisterError::AlreadyRegistered { space: SPACE, module: Some(MODULE) });
 
     let mut ready = bench.ready("bob").await;
     ready.recv(notify(b"1")).unwrap();

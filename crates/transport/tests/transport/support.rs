@@ -284,9 +284,17 @@ impl Node {
         config: TransportConfig,
         imp: impl FnOnce(Arc<TxImpHnd>) -> Arc<dyn TxImp>,
     ) -> Self {
+        Self::built(name, |top| TxImpHnd::new(top, config).unwrap(), imp)
+    }
+
+    pub(crate) fn built(
+        name: &'static str,
+        core: impl FnOnce(Arc<dyn TxHandler>) -> Arc<TxImpHnd>,
+        imp: impl FnOnce(Arc<TxImpHnd>) -> Arc<dyn TxImp>,
+    ) -> Self {
         let log = Log::new();
         let top = Arc::new(Probe { preflight: name.into(), ..Probe::value("top", &log) });
-        let hnd = TxImpHnd::new(top.clone(), config).unwrap();
+        let hnd = core(top.clone());
         let transport = Transport::new(hnd.clone(), imp(hnd));
         let space = Probe::new("space", &log);
         let (registration, _) = transport.register_space_handler(SPACE, space.clone()).unwrap();
