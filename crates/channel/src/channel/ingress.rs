@@ -8,7 +8,7 @@ use crate::cipher::OpenError;
 use crate::envelope::MessageEnvelope;
 use crate::error::IngressError;
 use crate::ids::{MessageId, ParticipantId, StructuredId};
-use crate::sds::{Arrival, Kind, Lamport, SdsMessage, Verdict};
+use crate::sds::{Arrival, Dialect, Kind, Lamport, SdsMessage, Verdict};
 use crate::segment::{Admission, Discard, Segment, SegmentOrigin};
 use quorate_base::Now;
 use std::ops::Range;

@@ -3,11 +3,9 @@
 //! The rule: what the machine has let out stays inside the task until what it wrote before is on disk. Store calls block,
 //! so they run where blocking is allowed.
 
-use crate::cipher::Cipher;
-use crate::config::ChannelConfig;
 use crate::durable::{EventSeq, Keys, Kind, LoggedEvent, Recovery, RecoveryError, event_of};
 use crate::{Identity, ReliableChannel};
-use quorate_base::{Backoff, Batch, Entries, Mono, Op, Store, StoreError, TokioClock};
+use quorate_base::{Backoff, Batch, Entries, Mono, Op, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +53,10 @@ pub(super) struct Disk {
     unwritten: Vec<Op>,
     bytes: usize,
     write_by: Option<Mono>,
+    /// Nothing comes after what waits.
+    is_last: bool,
+    /// Nobody listens to events in this process.
+    is_deaf: bool,
     /// The last event that was told, or is about to be.
     pub(super) told: EventSeq,
     /// Whether events are to be read from the log before new ones are told.
@@ -79,9 +81,29 @@ impl Disk {
             unwritten: Vec::new(),
             bytes: 0,
             write_by: None,
+            is_last: false,
+            is_deaf: false,
             told,
             is_behind: channel.events().1 > told,
         }
+    }
+
+    pub(super) const fn store(&self) -> &StoreHandle {
+        &self.store
+    }
+
+    /// Nobody listens any more; the log keeps the events for the next process.
+    pub(super) const fn deafen(&mut self) {
+        self.is_deaf = true;
+    }
+
+    pub(super) const fn is_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
+    /// What waits is to be written at once.
+    pub(super) fn write_now(&mut self) {
+        self.is_last = true;
     }
 
     pub(super) fn push(&mut self, now: Mono, op: Op) {
@@ -102,7 +124,7 @@ impl Disk {
     /// Whether there is something to write, and `waits` or it has waited long enough.
     pub(super) fn must_write(&self, now: Mono, waits: bool) -> bool {
         !self.unwritten.is_empty()
-            && (waits || self.bytes > MAX_UNWRITTEN || self.write_by.is_some_and(|by| by <= now))
+            && (waits || self.is_last || self.bytes > MAX_UNWRITTEN || self.write_by.is_some_and(|by| by <= now))
     }
 
     /// Writes what waits, in one transaction.
@@ -128,12 +150,6 @@ impl Disk {
         .await
     }
 
-    /// Forgets what was not written.
-    pub(super) fn forget(&mut self) {
-        self.unwritten.clear();
-        (self.bytes, self.write_by) = (0, None);
-    }
-
     /// The next events of the log after those that were told; none when there are no more.
     pub(super) async fn next_events(&mut self) -> Result<Vec<LoggedEvent>, OpenError> {
         let events = read_events(self.store.clone(), self.keys.clone(), self.told, PAGE_BYTES).await?;
@@ -144,27 +160,20 @@ impl Disk {
         Ok(events)
     }
 
-    /// Makes the channel again from what is on disk; tries until the store can be read.
-    pub(super) async fn reload(
-        &self,
-        clock: TokioClock,
-        (identity, config, cipher): (Identity, ChannelConfig, Box<dyn Cipher>),
-    ) -> Result<ReliableChannel, OpenError> {
+    /// Reads the channel's records again; tries until the store can be read.
+    pub(super) async fn reload(&self, identity: &Identity) -> Result<Recovery, OpenError> {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         let mut attempt = 0;
-        let recovery = loop {
+        loop {
             match load(self.store.clone(), identity.clone()).await {
-                Ok(recovery) => break recovery,
                 Err(OpenError::Store(error)) if error.is_retryable() && attempt + 1 < RELOADS => {
                     tracing::warn!(%error, attempt, "the store cannot be read; it is tried again");
                     tokio::time::sleep(backoff.delay(attempt, 0.5)).await;
                     attempt += 1;
                 }
-                Err(error) => return Err(error),
+                outcome => return outcome,
             }
-        };
-        let entropy = getrandom::u64().map_err(|_| OpenError::NoRandomness)?;
-        Ok(ReliableChannel::open_durable(clock.now(), identity, config, cipher, entropy, recovery)?)
+        }
     }
 }
 

@@ -60,7 +60,7 @@ enum Told {
 struct Failed {
     #[prost(uint64, tag = "1")]
     request: u64,
-    /// 1 refused, 2 timed out, 3 the cipher, 4 closed.
+    /// 1 refused, 2 timed out, 3 the cipher, 4 closed, 5 the budget.
     #[prost(uint32, tag = "2")]
     why: u32,
     #[prost(uint64, tag = "3")]
@@ -170,6 +170,7 @@ fn failed(request: RequestId, error: &SendError) -> Failed {
         SendError::TimedOut { segments } => (2, *segments),
         SendError::Seal(_) => (3, 0),
         SendError::Closed => (4, 0),
+        SendError::BudgetLow => (5, 0),
     };
     Failed { request: request.0, why, segments: segments as u64 }
 }
@@ -181,6 +182,7 @@ fn error(failed: &Failed) -> Option<SendError> {
         2 => Some(SendError::TimedOut { segments }),
         3 => Some(SendError::Seal(SealError)),
         4 => Some(SendError::Closed),
+        5 => Some(SendError::BudgetLow),
         _ => None,
     }
 }
@@ -224,6 +226,7 @@ mod tests {
             ChannelEvent::SendError { request, error: SendError::TimedOut { segments: 1 } },
             ChannelEvent::SendError { request, error: SendError::Seal(SealError) },
             ChannelEvent::SendError { request, error: SendError::Closed },
+            ChannelEvent::SendError { request, error: SendError::BudgetLow },
             ChannelEvent::Acknowledged { request, by: "bob".into() },
             ChannelEvent::Delivered { request },
             ChannelEvent::DeliveryError { request, lacking: ["bob".into(), "carol".into()].into() },
