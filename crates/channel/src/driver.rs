@@ -13,7 +13,7 @@ pub use disk::OpenError;
 
 use crate::channel::{Identity, ReliableChannel, SendOptions};
 use crate::config::ChannelConfig;
-use crate::durable::{EventSeq, Keys, LoggedEvent};
+use crate::durable::{EventLog, EventSeq, LoggedEvent};
 use crate::cipher::Cipher;
 use crate::envelope::MessageEnvelope;
 use crate::error::SendRefused;
@@ -197,7 +197,7 @@ impl Channel {
     /// any; none without a store.
     pub async fn events_after(&self, cursor: EventSeq, max_bytes: usize) -> Result<Vec<LoggedEvent>, OpenError> {
         match &self.store {
-            Some(store) => disk::read_events(store.clone(), Keys::new(&self.identity.channel), cursor, max_bytes).await,
+            Some(store) => disk::read_events(store.clone(), EventLog::new(&self.identity.channel), cursor, max_bytes).await,
             None => Ok(Vec::new()),
         }
     }

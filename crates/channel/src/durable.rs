@@ -16,7 +16,7 @@ mod key;
 mod record;
 mod recovery;
 
-pub(crate) use events::{event_of, log_record};
+pub(crate) use events::log_record;
 pub(crate) use journal::{Journal, Snapshot};
 pub(crate) use key::{Keys, Kind};
 pub(crate) use record::{
@@ -24,5 +24,5 @@ pub(crate) use record::{
     RequestRecord, VoidsRecord, age, cited_of, cited_record, deadline, ranges_of, set_of,
 };
 pub(crate) use recovery::Recovered;
-pub use events::{EventSeq, LoggedEvent};
+pub use events::{EventLog, EventSeq, LoggedEvent};
 pub use recovery::{Recovery, RecoveryError};

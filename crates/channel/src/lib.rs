@@ -54,7 +54,7 @@ pub use cipher::{ChannelKey, Cipher, NoCipher, SealError, XChaCha20Poly1305Ciphe
 pub use config::{AckPolicy, ChannelConfig, ConfigError, JoinPolicy};
 #[cfg(feature = "tokio")]
 pub use driver::{Channel, ChannelClosed, ChannelEvents, MAX_ENVELOPE_BYTES, OpenError};
-pub use durable::{EventSeq, LoggedEvent, Recovery, RecoveryError};
+pub use durable::{EventLog, EventSeq, LoggedEvent, Recovery, RecoveryError};
 pub use envelope::MessageEnvelope;
 pub use error::{IngressError, SendError, SendRefused};
 pub use ids::{

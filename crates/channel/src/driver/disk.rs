@@ -3,7 +3,7 @@
 //! The rule: what the machine has let out stays inside the task until what it wrote before is on disk. Store calls block,
 //! so they run where blocking is allowed.
 
-use crate::durable::{EventSeq, Keys, Kind, LoggedEvent, Recovery, RecoveryError, event_of};
+use crate::durable::{EventLog, EventSeq, LoggedEvent, Recovery, RecoveryError};
 use crate::{Identity, ReliableChannel};
 use quorate_base::{Backoff, Batch, Entries, Mono, Op, Store, StoreError};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub(super) struct Disk {
     store: StoreHandle,
-    keys: Keys,
+    log: EventLog,
     unwritten: Vec<Op>,
     bytes: usize,
     write_by: Option<Mono>,
@@ -77,7 +77,7 @@ impl Disk {
     pub(super) fn new(store: Arc<dyn Store>, channel: &ReliableChannel, told: EventSeq) -> Self {
         Self {
             store: StoreHandle(store),
-            keys: Keys::new(&channel.identity().channel),
+            log: EventLog::new(&channel.identity().channel),
             unwritten: Vec::new(),
             bytes: 0,
             write_by: None,
@@ -152,7 +152,7 @@ impl Disk {
 
     /// The next events of the log after those that were told; none when there are no more.
     pub(super) async fn next_events(&mut self) -> Result<Vec<LoggedEvent>, OpenError> {
-        let events = read_events(self.store.clone(), self.keys.clone(), self.told, PAGE_BYTES).await?;
+        let events = read_events(self.store.clone(), self.log.clone(), self.told, PAGE_BYTES).await?;
         match events.last().and_then(|last| last.seq) {
             Some(last) => self.told = last,
             None => self.is_behind = false,
@@ -192,19 +192,13 @@ pub(super) async fn load(store: StoreHandle, identity: Identity) -> Result<Recov
 /// Reads the events after `cursor`, as many as fit into `max_bytes` and at least one where there is any.
 pub(super) async fn read_events(
     store: StoreHandle,
-    keys: Keys,
+    log: EventLog,
     cursor: EventSeq,
     max_bytes: usize,
 ) -> Result<Vec<LoggedEvent>, OpenError> {
     blocking(move || {
-        let after = keys.numbered(Kind::Event, cursor.0);
-        let page = store.0.scan(&keys.of(Kind::Event), Some(&after), max_bytes)?;
-        let event = |(key, value): quorate_base::Entry| {
-            let damaged = RecoveryError::Damaged { what: "an event's key" };
-            let number = keys.parse(&key).and_then(|(_, name)| name.try_into().ok()).ok_or(damaged)?;
-            Ok(LoggedEvent { seq: Some(EventSeq(u64::from_be_bytes(number))), event: event_of(value)? })
-        };
-        page.into_iter().map(event).collect()
+        let page = store.0.scan(&log.prefix(), Some(&log.key(cursor)), max_bytes)?;
+        page.into_iter().map(|entry| Ok(log.read(entry)?)).collect()
     })
     .await
 }

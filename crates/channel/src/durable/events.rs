@@ -4,14 +4,16 @@
 //! dealt with sees each event once; one that does not sees those again that it has not confirmed. What is only true now
 //! is told and not kept: [`ChannelEvent::Queued`], and ephemeral payloads.
 
+use super::key::{Keys, Kind};
 use super::recovery::RecoveryError;
 use crate::error::SendError;
-use crate::ids::{MessageId, ParticipantId, RequestId, SenderTag};
+use crate::ids::{ChannelId, MessageId, ParticipantId, RequestId, SenderTag};
 use crate::output::ChannelEvent;
 use crate::sds::Missing;
 use crate::SealError;
 use bytes::Bytes;
 use prost::Message;
+use quorate_base::Entry;
 
 /// The number of an event in a channel's log: 1 for the first, one more for each, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -30,6 +32,36 @@ pub struct LoggedEvent {
     pub seq: Option<EventSeq>,
     /// What happened.
     pub event: ChannelEvent,
+}
+
+/// Where the events of a channel lie in its store, for a driver that reads them.
+#[derive(Debug, Clone)]
+pub struct EventLog {
+    keys: Keys,
+}
+
+impl EventLog {
+    /// The log of a channel.
+    pub fn new(channel: &ChannelId) -> Self {
+        Self { keys: Keys::new(channel) }
+    }
+
+    /// What the keys of all its events begin with; they ascend with the numbers.
+    pub fn prefix(&self) -> Bytes {
+        self.keys.of(Kind::Event)
+    }
+
+    /// The key of an event.
+    pub fn key(&self, seq: EventSeq) -> Bytes {
+        self.keys.numbered(Kind::Event, seq.0)
+    }
+
+    /// The event in an entry of the log.
+    pub fn read(&self, (key, value): Entry) -> Result<LoggedEvent, RecoveryError> {
+        let damaged = RecoveryError::Damaged { what: "an event's key" };
+        let number = self.keys.parse(&key).and_then(|(_, name)| name.try_into().ok()).ok_or(damaged)?;
+        Ok(LoggedEvent { seq: Some(EventSeq(u64::from_be_bytes(number))), event: event_of(value)? })
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
