@@ -8,6 +8,8 @@
 //! Here: rosters, and payloads that say what they follow.
 
 mod causal;
+pub mod crash;
+pub mod wire;
 
 pub use causal::{CausalLog, Stamp};
 

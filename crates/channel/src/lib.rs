@@ -36,6 +36,7 @@ pub mod segment;
 mod channel;
 #[cfg(feature = "tokio")]
 mod driver;
+mod durable;
 mod error;
 mod ids;
 #[cfg(feature = "tokio")]
@@ -49,10 +50,11 @@ mod specifications;
 mod stats;
 
 pub use channel::{Identity, ReliableChannel, SendOptions};
-pub use cipher::{ChannelKey, Cipher, NoCipher, XChaCha20Poly1305Cipher};
+pub use cipher::{ChannelKey, Cipher, NoCipher, SealError, XChaCha20Poly1305Cipher};
 pub use config::{AckPolicy, ChannelConfig, ConfigError, JoinPolicy};
 #[cfg(feature = "tokio")]
-pub use driver::{Channel, ChannelClosed, ChannelEvents, MAX_ENVELOPE_BYTES};
+pub use driver::{Channel, ChannelClosed, ChannelEvents, MAX_ENVELOPE_BYTES, OpenError};
+pub use durable::{EventLog, EventSeq, LoggedEvent, Recovery, RecoveryError};
 pub use envelope::MessageEnvelope;
 pub use error::{IngressError, SendError, SendRefused};
 pub use ids::{

@@ -50,6 +50,7 @@ impl ReliableChannel {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
         let (count, data) = (segments.total(), segments.data());
+        self.check_log()?;
         self.check_room(count)?;
         let base = self.next_sequence;
         if base + count as u64 > StructuredId::SEQUENCE_END {
@@ -58,6 +59,7 @@ impl ReliableChannel {
         let request = self.next_request();
         self.requests.push(request, base..base + count as u64, data as u64, false);
         if let Some(expected_at) = self.limiter.expected_at(now) {
+            let expected_at = self.ages.outside(expected_at);
             self.event(ChannelEvent::Queued { request, expected_at });
         }
         self.wrap(now, request, segments);

@@ -105,19 +105,18 @@ impl ReliableChannel {
     }
 
     fn content(&mut self, now: Now, message: SdsMessage, sent_at: Option<u64>) -> Result<(), IngressError> {
-        let segment = Segment::decode(message.content)?;
-        let id = message.id.clone();
-        let arrival = Arrival {
-            sender: message.sender,
-            id: message.id,
-            time: message.time.unwrap_or(0),
-            history: message.history,
-            oldest: message.oldest,
-            sent_at,
-            segment,
-        };
+        if self.log_is_full() {
+            return Err(IngressError::Full);
+        }
+        let segment = Segment::decode(message.content.clone())?;
+        let record = self.arrival_record(now, &message, sent_at);
+        let arrival = Arrival::of(message, segment, sent_at);
+        let (id, origin) = (arrival.id.clone(), record.as_ref().and_then(|_| arrival.origin()));
         match self.incoming.handle_arrival(now, arrival) {
-            Verdict::Accepted => self.stats.segments_received += 1,
+            Verdict::Accepted => {
+                self.stats.segments_received += 1;
+                self.accepted(origin, record);
+            }
             Verdict::Duplicate => {
                 self.stats.duplicates += 1;
                 self.incoming.remind(&id);

@@ -4,6 +4,8 @@
 //! cited, so causal order can be restored from two citations as well as from sixty. An own message
 //! that failed is never cited; what it would have cited is cited by the next one.
 
+mod stored;
+
 use super::{Dependency, Key};
 use crate::ids::MessageId;
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ const MAX_CITED: usize = 64;
 pub struct Frontier {
     heads: BTreeMap<Key, Head>,
     last_own: Option<Head>,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<stored::Changes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,25 +34,29 @@ impl Frontier {
         past.into_iter().for_each(|key| self.remove_upto(&key));
         let key = Key::of(&id);
         self.remove_upto(&key);
+        self.note(&key);
         self.heads.insert(key, Head { id, time });
     }
 
     /// Takes note of an own message: from here on it stands for all that was cited.
     pub fn sent(&mut self, id: MessageId, time: u64) {
         let cited: Vec<Key> = self.newest().into_iter().map(|head| Key::of(&head.id)).collect();
-        cited.iter().for_each(|key| drop(self.heads.remove(key)));
+        cited.iter().for_each(|key| self.remove(key));
+        self.note_own();
         self.last_own = Some(Head { id, time });
     }
 
     /// Takes back an own message that never left, and what it cited.
     pub fn failed(&mut self, id: &MessageId, cited: &[Dependency]) {
         if self.last_own.as_ref().is_some_and(|own| own.id == *id) {
+            self.note_own();
             self.last_own = None;
         }
         for dependency in cited {
             let key = Key::of(&dependency.id);
             if !self.follows(&key) {
                 let head = Head { id: dependency.id.clone(), time: dependency.time.unwrap_or(0) };
+                self.note(&key);
                 self.heads.insert(key, head);
             }
         }
@@ -89,9 +97,27 @@ impl Frontier {
             let first = Key::Sequence(*tag, 0);
             let passed: Vec<Key> =
                 self.heads.range(first..=key.clone()).map(|(key, _)| key.clone()).collect();
-            passed.iter().for_each(|key| drop(self.heads.remove(key)));
+            passed.iter().for_each(|key| self.remove(key));
         } else {
-            self.heads.remove(key);
+            self.remove(key);
+        }
+    }
+
+    fn note(&mut self, key: &Key) {
+        if let Some(changes) = &mut self.changes {
+            changes.heads.insert(key.clone());
+        }
+    }
+
+    const fn note_own(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.own = true;
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.heads.remove(key).is_some() {
+            self.note(key);
         }
     }
 }

@@ -6,9 +6,10 @@
 //! after it is never delivered before it.
 
 mod peers;
+mod stored;
 mod waiting;
 
-use super::{Dependency, Key, RangeSet};
+use super::{Dependency, Key, RangeSet, SdsMessage};
 use crate::config::JoinPolicy;
 use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
 use crate::segment::{
@@ -116,12 +117,16 @@ pub enum Missing {
 pub struct Incoming {
     config: IncomingConfig,
     joined: Mono,
+    /// For how long we were not there since; `joined` does not count it.
+    away: Duration,
     own: SenderTag,
     peers: Peers,
     reassembler: Reassembler,
     sets: BTreeMap<SegmentOrigin, Set>,
     waiting: WaitingRoom,
     events: VecDeque<IncomingEvent>,
+    /// Sets that nothing waits for any more: their messages need not be kept.
+    released: Vec<SegmentOrigin>,
 }
 
 /// What is known of a payload beside its bytes.
@@ -135,18 +140,40 @@ pub(super) struct Set {
     past: BTreeSet<Key>,
 }
 
+impl Arrival {
+    /// The message, apart from what its sender says of others; `segment` is its content.
+    pub fn of(message: SdsMessage, segment: Segment, sent_at: Option<u64>) -> Self {
+        Self {
+            sender: message.sender,
+            id: message.id,
+            time: message.time.unwrap_or(0),
+            history: message.history,
+            oldest: message.oldest,
+            sent_at,
+            segment,
+        }
+    }
+
+    /// The set it belongs to; `None` when its place contradicts its number.
+    pub fn origin(&self) -> Option<SegmentOrigin> {
+        origin_of(self, StructuredId::parse(self.id.as_str()))
+    }
+}
+
 impl Incoming {
     /// An empty receiving side of the participant whose own messages bear `own`.
     pub fn new(now: Now, own: SenderTag, config: IncomingConfig) -> Self {
         let reassembler = Reassembler::new(config.reassembly);
         Self {
             joined: now.mono,
+            away: Duration::ZERO,
             own,
             peers: Peers::new(config.max_participants),
             reassembler,
             sets: BTreeMap::new(),
             waiting: WaitingRoom::default(),
             events: VecDeque::new(),
+            released: Vec::new(),
             config,
         }
     }
@@ -155,9 +182,20 @@ impl Incoming {
     pub fn handle_arrival(&mut self, now: Now, arrival: Arrival) -> Verdict {
         let structured = StructuredId::parse(arrival.id.as_str());
         let Some(origin) = origin_of(&arrival, structured) else { return Verdict::Malformed };
-        if let Some(verdict) = self.standing(now.mono, &arrival, &origin, structured) {
-            return verdict;
+        match self.standing(now.mono, &arrival, &origin, structured) {
+            Some(verdict) => verdict,
+            None => self.admit(now, arrival, origin, structured),
         }
+    }
+
+    /// Takes a message that is no duplicate.
+    fn admit(
+        &mut self,
+        now: Now,
+        arrival: Arrival,
+        origin: SegmentOrigin,
+        structured: Option<StructuredId>,
+    ) -> Verdict {
         let needed = self.is_needed(&origin);
         let past = self.missed_past(now, &arrival);
         let beside = past.iter().map(Key::cost).sum();
@@ -306,7 +344,7 @@ impl Incoming {
         match self.config.join {
             JoinPolicy::Since(since) => time.saturating_add(CLOCK_SLACK) < since.unix_millis(),
             JoinPolicy::FromNow => {
-                let here = u64::try_from(now.mono.since(self.joined).as_millis()).unwrap_or(u64::MAX);
+                let here = u64::try_from((now.mono.since(self.joined) + self.away).as_millis()).unwrap_or(u64::MAX);
                 let sent_at = arrival.sent_at.unwrap_or(now.wall.unix_millis());
                 time.saturating_add(CLOCK_SLACK).saturating_add(here) < sent_at
             }
@@ -394,6 +432,7 @@ impl Incoming {
 
     /// Nothing waits for this set any more: it was delivered, or is lost.
     fn over(&mut self, origin: &SegmentOrigin, set: &Set) {
+        self.released.push(origin.clone());
         match origin {
             SegmentOrigin::Structured(tag, base) => self.over_range(*tag, *base..*base + set.count),
             SegmentOrigin::Opaque(..) => set.ids.iter().for_each(|id| self.over_opaque(id.clone())),
@@ -429,6 +468,7 @@ impl Incoming {
         for origin in halves {
             self.sets.remove(&origin);
             self.reassembler.forget(&origin);
+            self.released.push(origin);
         }
         self.absent(tag, range).into_iter().for_each(|part| self.over_range(tag, part));
     }

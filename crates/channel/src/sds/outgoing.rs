@@ -4,6 +4,8 @@
 //! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
 //! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
+mod stored;
+
 use super::{RangeSet, SdsMessage};
 use crate::config::AckPolicy;
 use crate::ids::{ParticipantId, RequestId, StructuredId};
@@ -30,6 +32,8 @@ pub struct Outgoing {
     bytes: usize,
     /// One beyond the last sequence number pushed: nobody can have more.
     end: u64,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<stored::Changes>,
 }
 
 /// One attempt to make: the message and how often it was tried before.
@@ -83,6 +87,7 @@ impl Outgoing {
             round_trip: RoundTrip::default(),
             bytes: 0,
             end: 0,
+            changes: None,
         }
     }
 
@@ -90,6 +95,9 @@ impl Outgoing {
     pub fn push(&mut self, id: StructuredId, message: SdsMessage, request: RequestId) {
         self.bytes += message.content.len();
         self.end = self.end.max(id.sequence + 1);
+        if let Some(changes) = &mut self.changes {
+            changes.pushed.insert(id.sequence);
+        }
         self.entries.insert(
             id.sequence,
             Entry {
@@ -111,6 +119,9 @@ impl Outgoing {
         let entry = self.entries.get_mut(&sequence)?;
         let attempt = entry.attempts;
         entry.attempts += 1;
+        if let Some(changes) = self.changes.as_mut().filter(|_| attempt > 0) {
+            changes.repeated.insert(sequence);
+        }
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
     }
 
@@ -152,6 +163,9 @@ impl Outgoing {
         let fresh: Vec<_> =
             sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
         let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
+        if let Some(changes) = &mut self.changes {
+            changes.ackers.insert(by.clone());
+        }
         self.hasten(now, by, beyond);
         let sequences: Vec<u64> = fresh
             .into_iter()
@@ -251,6 +265,9 @@ impl Outgoing {
 
     fn remove(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
+        if let Some(changes) = &mut self.changes {
+            changes.remove(sequence);
+        }
         if let Some(due) = entry.due {
             self.due.remove(&(due, sequence));
         }
