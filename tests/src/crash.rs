@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use quorate_base::Backoff;
-use quorate_channel::{AckPolicy, ChannelConfig, ChannelEvent, EventSeq, Identity, ParticipantId, RateLimitConfig};
+use quorate_channel::{
+    AckPolicy, ChannelConfig, ChannelEvent, EventSeq, Identity, ParticipantId, RateLimitConfig,
+};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -30,7 +32,11 @@ pub fn config(other: &str, per_epoch: Option<u32>) -> ChannelConfig {
         delivery_timeout: LONG,
         lost_after: LONG,
         segment_bytes: 16 << 10,
-        rate_limit: RateLimitConfig { per_epoch, epoch: Duration::from_secs(1), ..RateLimitConfig::default() },
+        rate_limit: RateLimitConfig {
+            per_epoch,
+            epoch: Duration::from_secs(1),
+            ..RateLimitConfig::default()
+        },
         ..ChannelConfig::default()
     }
 }

@@ -31,14 +31,17 @@ impl Witness {
     async fn new() -> Self {
         let clock = TokioClock::new();
         let (line, config) = (Arc::new(Line::default()), config(KILLED, None));
-        let machine = ReliableChannel::open(clock.now(), identity(STAYS), config, Box::new(NoCipher), 5).unwrap();
+        let machine =
+            ReliableChannel::open(clock.now(), identity(STAYS), config, Box::new(NoCipher), 5).unwrap();
         let (channel, mut events) = Channel::spawn(machine, clock, line.clone());
         let received = Arc::new(Mutex::new(Vec::new()));
         let kept = received.clone();
         tokio::spawn(async move {
             while let Some(event) = events.next().await {
                 match event {
-                    ChannelEvent::Received { payload, .. } => kept.lock().unwrap().push(number(&payload).unwrap()),
+                    ChannelEvent::Received { payload, .. } => {
+                        kept.lock().unwrap().push(number(&payload).unwrap())
+                    }
                     ChannelEvent::Gap { missing } => panic!("a gap: {missing:?}"),
                     _ => {}
                 }
@@ -104,7 +107,8 @@ impl Witness {
     async fn is_at_work(&self) -> bool {
         let arrived: BTreeSet<u32> = self.received.lock().unwrap().iter().copied().collect();
         let accepted = self.log().accepted;
-        self.channel.stats().await.unwrap().unacknowledged > 0 || accepted.iter().any(|number| !arrived.contains(number))
+        self.channel.stats().await.unwrap().unacknowledged > 0
+            || accepted.iter().any(|number| !arrived.contains(number))
     }
 
     async fn is_settled(&self) -> bool {
@@ -167,7 +171,11 @@ fn check(witness: &Witness) {
         let message = SdsMessage::decode(Dialect::Lip, envelope.payload.clone()).unwrap();
         let said = (message.time, message.content.clone());
         assert_eq!(*by_id.entry(message.id.clone()).or_insert(said.clone()), said, "{} twice", message.id);
-        assert_eq!(*by_time.entry(message.time).or_insert(message.id.clone()), message.id, "a Lamport time twice");
+        assert_eq!(
+            *by_time.entry(message.time).or_insert(message.id.clone()),
+            message.id,
+            "a Lamport time twice"
+        );
         *epochs.entry(envelope.timestamp.unwrap() / 1_000_000_000).or_insert(0) += 1;
     }
     let tags: BTreeSet<&str> = by_id.keys().filter_map(|id| id.as_str().get(..8)).collect();

@@ -12,9 +12,9 @@ mod disk;
 pub use disk::OpenError;
 
 use crate::channel::{Identity, ReliableChannel, SendOptions};
+use crate::cipher::Cipher;
 use crate::config::ChannelConfig;
 use crate::durable::{EventLog, EventSeq, LoggedEvent};
-use crate::cipher::Cipher;
 use crate::envelope::MessageEnvelope;
 use crate::error::SendRefused;
 use crate::ids::{DispatchId, RequestId};
@@ -24,13 +24,13 @@ use crate::request::SegmentState;
 use crate::stats::ChannelStats;
 use bytes::Bytes;
 use disk::{Disk, StoreHandle};
-use futures::{FutureExt, StreamExt};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use quorate_base::{Mono, Store, StoreError, TokioClock};
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -195,9 +195,16 @@ impl Channel {
 
     /// The events after `cursor` that were not confirmed, as many as fit into `max_bytes` and at least one where there is
     /// any; none without a store.
-    pub async fn events_after(&self, cursor: EventSeq, max_bytes: usize) -> Result<Vec<LoggedEvent>, OpenError> {
+    pub async fn events_after(
+        &self,
+        cursor: EventSeq,
+        max_bytes: usize,
+    ) -> Result<Vec<LoggedEvent>, OpenError> {
         match &self.store {
-            Some(store) => disk::read_events(store.clone(), EventLog::new(&self.identity.channel), cursor, max_bytes).await,
+            Some(store) => {
+                disk::read_events(store.clone(), EventLog::new(&self.identity.channel), cursor, max_bytes)
+                    .await
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -406,7 +413,9 @@ impl Driver {
             return self.reload(error).await;
         }
         self.release();
-        if let Some(disk) = self.disk.as_mut().filter(|disk| disk.is_behind && !disk.is_deaf() && self.pending.is_empty()) {
+        if let Some(disk) =
+            self.disk.as_mut().filter(|disk| disk.is_behind && !disk.is_deaf() && self.pending.is_empty())
+        {
             self.pending.extend(disk.next_events().await?);
         }
         Ok(())

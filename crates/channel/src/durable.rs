@@ -17,12 +17,12 @@ mod record;
 mod recovery;
 
 pub(crate) use events::log_record;
+pub use events::{EventLog, EventSeq, LoggedEvent};
 pub(crate) use journal::{Journal, Snapshot};
-pub(crate) use key::{Keys, Kind};
+pub(crate) use key::Kind;
 pub(crate) use record::{
-    AckerRecord, ArrivalRecord, AttemptsRecord, BudgetRecord, HeadRecord, MessageRecord, OpaqueRecord, PeerRecord,
-    RequestRecord, VoidsRecord, age, cited_of, cited_record, deadline, ranges_of, set_of,
+    AckerRecord, ArrivalRecord, AttemptsRecord, BudgetRecord, HeadRecord, MessageRecord, OpaqueRecord,
+    PeerRecord, RequestRecord, VoidsRecord, age, cited_of, cited_record, deadline, ranges_of, set_of,
 };
 pub(crate) use recovery::Recovered;
-pub use events::{EventLog, EventSeq, LoggedEvent};
 pub use recovery::{Recovery, RecoveryError};

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use quorate_base::{Batch, Entries, Mono, Now, RedbStore, Store, StoreError, Wall};
 use quorate_channel::{
-    ChannelConfig, ChannelEvent, Dispatch, DispatchOutcome, EventLog, EventSeq, Identity, MessageEnvelope, NoCipher, Output,
-    ParticipantId, Recovery, ReliableChannel, RequestId, SendOptions, SendRefused,
+    ChannelConfig, ChannelEvent, Dispatch, DispatchOutcome, EventLog, EventSeq, Identity, MessageEnvelope,
+    NoCipher, Output, ParticipantId, Recovery, ReliableChannel, RequestId, SendOptions, SendRefused,
 };
 use quorate_testkit::store::{Disk, Fate};
 use std::time::Duration;
@@ -13,35 +13,38 @@ use std::time::Duration;
 const BEGINNING: u64 = 1_704_067_200_000;
 
 /// The reading of both clocks after `millis` of the world; the process began `born` milliseconds into it.
-pub fn at(millis: u64, born: u64) -> Now {
-    Now::new(Mono::from_origin(Duration::from_millis(millis - born)), Wall::from_unix_millis(BEGINNING + millis))
+pub(crate) fn at(millis: u64, born: u64) -> Now {
+    Now::new(
+        Mono::from_origin(Duration::from_millis(millis - born)),
+        Wall::from_unix_millis(BEGINNING + millis),
+    )
 }
 
 /// One participant.
 #[derive(Debug)]
-pub struct Member {
-    pub name: &'static str,
-    pub config: ChannelConfig,
-    pub disk: Disk,
-    store: RedbStore,
-    pub machine: ReliableChannel,
+pub(crate) struct Member {
+    pub(crate) name: &'static str,
+    pub(crate) config: ChannelConfig,
+    pub(crate) disk: Disk,
+    pub(crate) store: RedbStore,
+    pub(crate) machine: ReliableChannel,
     /// When this process began.
-    born: u64,
+    pub(crate) born: u64,
     /// What the application was told, with its numbers; it outlives every power cut, and so does the cursor.
-    pub told: Vec<(EventSeq, ChannelEvent)>,
+    pub(crate) told: Vec<(EventSeq, ChannelEvent)>,
     /// Whether the application keeps its cursor, or only confirms.
-    pub keeps_cursor: bool,
-    pub confirmed: EventSeq,
+    pub(crate) keeps_cursor: bool,
+    pub(crate) confirmed: EventSeq,
     /// Sends that were answered.
-    pub accepted: Vec<RequestId>,
+    pub(crate) accepted: Vec<RequestId>,
     /// Envelopes let out, of all processes.
-    pub dispatched: Vec<(u64, Dispatch)>,
-    pub restarts: u32,
+    pub(crate) dispatched: Vec<(u64, Dispatch)>,
+    pub(crate) restarts: u32,
 }
 
 impl Member {
     /// A participant on an empty disk.
-    pub fn new(name: &'static str, config: ChannelConfig) -> Self {
+    pub(crate) fn new(name: &'static str, config: ChannelConfig) -> Self {
         let disk = Disk::new();
         let store = RedbStore::with_backend(disk.clone()).unwrap();
         let machine = open(&store, name, &config, at(0, 0), 1).unwrap();
@@ -61,12 +64,12 @@ impl Member {
         }
     }
 
-    pub fn now(&self, millis: u64) -> Now {
+    pub(crate) fn now(&self, millis: u64) -> Now {
         at(millis, self.born)
     }
 
     /// The power goes, and comes back: opens what the disk holds now. The next cut comes as `fate` says.
-    pub fn restart(&mut self, millis: u64, seed: u64, mut fate: Fate) {
+    pub(crate) fn restart(&mut self, millis: u64, seed: u64, mut fate: Fate) {
         loop {
             self.disk = Disk::holding(self.disk.image(), fate, seed);
             self.restarts += 1;
@@ -88,7 +91,12 @@ impl Member {
             }
         }
         let (confirmed, last) = self.machine.events();
-        assert!(confirmed >= self.confirmed, "{} confirmed {:?}, the store has {confirmed:?}", self.name, self.confirmed);
+        assert!(
+            confirmed >= self.confirmed,
+            "{} confirmed {:?}, the store has {confirmed:?}",
+            self.name,
+            self.confirmed
+        );
         let cursor = self.told.last().map_or(EventSeq::START, |(seq, _)| *seq);
         assert!(cursor <= last, "{}: the log ends at {last:?}, {cursor:?} was told", self.name);
         let from = if self.keeps_cursor { cursor } else { confirmed };
@@ -104,7 +112,11 @@ impl Member {
     }
 
     /// Sends, and says whether it was accepted: `None` when the power went before it was answered.
-    pub fn send(&mut self, millis: u64, payload: Bytes) -> (Option<Result<RequestId, SendRefused>>, Vec<Dispatch>) {
+    pub(crate) fn send(
+        &mut self,
+        millis: u64,
+        payload: Bytes,
+    ) -> (Option<Result<RequestId, SendRefused>>, Vec<Dispatch>) {
         let outcome = self.machine.handle_send(self.now(millis), payload, SendOptions::default());
         match self.settle(millis) {
             Some(dispatches) => {
@@ -115,12 +127,12 @@ impl Member {
         }
     }
 
-    pub fn receive(&mut self, millis: u64, envelope: MessageEnvelope) -> Option<Vec<Dispatch>> {
+    pub(crate) fn receive(&mut self, millis: u64, envelope: MessageEnvelope) -> Option<Vec<Dispatch>> {
         let _ = self.machine.handle_envelope(self.now(millis), envelope);
         self.settle(millis)
     }
 
-    pub fn time_out(&mut self, millis: u64) -> Option<Vec<Dispatch>> {
+    pub(crate) fn time_out(&mut self, millis: u64) -> Option<Vec<Dispatch>> {
         let now = self.now(millis);
         if self.machine.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.machine.handle_timeout(now);
@@ -128,7 +140,7 @@ impl Member {
         self.settle(millis)
     }
 
-    pub fn confirm(&mut self, millis: u64) -> Option<Vec<Dispatch>> {
+    pub(crate) fn confirm(&mut self, millis: u64) -> Option<Vec<Dispatch>> {
         let cursor = self.told.last().map_or(EventSeq::START, |(seq, _)| *seq);
         self.machine.handle_confirm(self.now(millis), cursor);
         let dispatches = self.settle(millis)?;
@@ -137,7 +149,7 @@ impl Member {
     }
 
     /// What a driver does: writes in one transaction, then lets out. `None` when the power went.
-    pub fn settle(&mut self, millis: u64) -> Option<Vec<Dispatch>> {
+    pub(crate) fn settle(&mut self, millis: u64) -> Option<Vec<Dispatch>> {
         let now = self.now(millis);
         let mut dispatches = Vec::new();
         loop {
@@ -170,7 +182,7 @@ impl Member {
     }
 
     /// The payloads that the application was given, in order.
-    pub fn received(&self) -> Vec<(ParticipantId, Bytes)> {
+    pub(crate) fn received(&self) -> Vec<(ParticipantId, Bytes)> {
         let received = |(_, event): &'_ (EventSeq, ChannelEvent)| match event {
             ChannelEvent::Received { sender, payload, .. } => Some((sender.clone(), payload.clone())),
             _ => None,
@@ -179,7 +191,7 @@ impl Member {
     }
 
     /// Records in the store, by the letter of their kind.
-    pub fn records(&self, letter: u8) -> usize {
+    pub(crate) fn records(&self, letter: u8) -> usize {
         let prefix = Recovery::new(&"c".into()).prefix();
         let of_kind = |key: &Bytes| key.get(prefix.len()) == Some(&letter);
         let all = Entries::new(&self.store, prefix.clone());
@@ -194,12 +206,14 @@ fn open(
     now: Now,
     entropy: u64,
 ) -> Result<ReliableChannel, StoreError> {
-    let identity = Identity { channel: "c".into(), topic: "/quorate/1/c/proto".into(), participant: name.into() };
+    let identity =
+        Identity { channel: "c".into(), topic: "/quorate/1/c/proto".into(), participant: name.into() };
     let mut recovery = Recovery::new(&identity.channel);
     for entry in Entries::new(store, recovery.prefix()) {
         recovery.handle_record(entry?).unwrap();
     }
-    let channel = ReliableChannel::open_durable(now, identity, config.clone(), Box::new(NoCipher), entropy, recovery);
+    let channel =
+        ReliableChannel::open_durable(now, identity, config.clone(), Box::new(NoCipher), entropy, recovery);
     Ok(channel.unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 

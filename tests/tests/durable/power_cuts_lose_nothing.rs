@@ -82,7 +82,8 @@ impl World {
             }
             _ => {}
         }
-        let (due, later) = std::mem::take(&mut self.network).into_iter().partition(|(at, ..)| *at <= self.millis);
+        let (due, later) =
+            std::mem::take(&mut self.network).into_iter().partition(|(at, ..)| *at <= self.millis);
         self.network = later;
         for (_, to, envelope) in Vec::from_iter(due) {
             let done = self.members[to].receive(self.millis, envelope);
@@ -98,7 +99,8 @@ impl World {
         self.tried[me] += 1;
         let number = self.tried[me];
         let seen = (0..3).map(|other| self.last_from(me, other));
-        let mut payload: Vec<u8> = [me as u32, number].into_iter().chain(seen).flat_map(u32::to_be_bytes).collect();
+        let mut payload: Vec<u8> =
+            [me as u32, number].into_iter().chain(seen).flat_map(u32::to_be_bytes).collect();
         payload.resize(self.random.usize(20..2_000), 7);
         let (outcome, dispatches) = self.members[me].send(self.millis, Bytes::from(payload));
         if let Some(Ok(_)) = outcome {
@@ -153,7 +155,9 @@ impl World {
         let idle = self.members.iter().all(|member| member.machine.stats().unacknowledged == 0);
         idle && (0..3).all(|me| {
             let got: BTreeSet<_> = self.numbers(me).into_iter().map(|(by, number, _)| (by, number)).collect();
-            (0..3).filter(|by| *by != me).all(|by| self.accepted[by].iter().all(|number| got.contains(&(by, *number))))
+            (0..3)
+                .filter(|by| *by != me)
+                .all(|by| self.accepted[by].iter().all(|number| got.contains(&(by, *number))))
         })
     }
 
@@ -162,14 +166,21 @@ impl World {
             let (seed, name) = (self.seed, NAMES[me]);
             let told = &self.members[me].told;
             for (at, (seq, _)) in told.iter().enumerate() {
-                assert_eq!(seq.0, at as u64 + 1, "seed {seed}: {name} was told an event twice, or not at all");
+                assert_eq!(
+                    seq.0,
+                    at as u64 + 1,
+                    "seed {seed}: {name} was told an event twice, or not at all"
+                );
             }
             let mut last = [0; 3];
             for (by, number, seen) in self.numbers(me) {
                 assert!(number > last[by], "seed {seed}: {name} got {number} of {by} after {}", last[by]);
                 last[by] = number;
                 for other in (0..3).filter(|other| *other != me && *other != by) {
-                    assert!(last[other] >= seen[other], "seed {seed}: {name} got {number} of {by} before its past");
+                    assert!(
+                        last[other] >= seen[other],
+                        "seed {seed}: {name} got {number} of {by} before its past"
+                    );
                 }
             }
             self.check_numbers(me);
@@ -219,7 +230,8 @@ fn run(seed: u64, cuts: u32) -> (u32, u32) {
 
 #[test]
 fn power_cuts_lose_nothing() {
-    let (cuts, at_work) = (0..8).map(|seed| run(seed, 60)).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+    let (cuts, at_work) =
+        (0..8).map(|seed| run(seed, 60)).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     assert!(cuts >= 480 && at_work > cuts / 2, "{cuts} cuts, {at_work} with work in flight");
 }
 
@@ -227,6 +239,7 @@ fn power_cuts_lose_nothing() {
 #[test]
 #[ignore = "takes minutes"]
 fn thousands_of_power_cuts_lose_nothing() {
-    let (cuts, at_work) = (100..150).map(|seed| run(seed, 60)).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+    let (cuts, at_work) =
+        (100..150).map(|seed| run(seed, 60)).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     assert!(cuts >= 3_000 && at_work > cuts / 2, "{cuts} cuts, {at_work} with work in flight");
 }

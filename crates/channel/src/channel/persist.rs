@@ -3,7 +3,10 @@
 use super::{Queued, ReliableChannel};
 use crate::cipher::{Cipher, Keyring, NoCipher};
 use crate::config::ChannelConfig;
-use crate::durable::{ArrivalRecord, BudgetRecord, EventSeq, Journal, Recovered, Recovery, RecoveryError, Snapshot, age, deadline};
+use crate::durable::{
+    ArrivalRecord, BudgetRecord, EventSeq, Journal, Recovered, Recovery, RecoveryError, Snapshot, age,
+    deadline,
+};
 use crate::durable::{cited_of, log_record};
 use crate::error::SendRefused;
 use crate::ids::{MessageId, RequestId, SenderTag, StructuredId};
@@ -134,7 +137,12 @@ impl ReliableChannel {
     }
 
     /// The record of a message that may be accepted, made before it is taken apart.
-    pub(super) fn arrival_record(&self, now: Now, message: &SdsMessage, sent_at: Option<u64>) -> Option<ArrivalRecord> {
+    pub(super) fn arrival_record(
+        &self,
+        now: Now,
+        message: &SdsMessage,
+        sent_at: Option<u64>,
+    ) -> Option<ArrivalRecord> {
         self.journal.as_ref()?;
         let (age, wall) = (age(now.mono), now.wall.unix_millis());
         Some(ArrivalRecord { age, wall, sent_at, message: message.to_record() })
@@ -152,7 +160,8 @@ impl ReliableChannel {
         let waits = self.waits();
         let spent = self.limiter.spent(self.now);
         let ends = age(self.now.mono + spent.left);
-        let budget = self.limiter.budget().map(|_| BudgetRecord { epoch: spent.epoch, ends, spent: spent.spent });
+        let budget =
+            self.limiter.budget().map(|_| BudgetRecord { epoch: spent.epoch, ends, spent: spent.spent });
         let journal = self.journal.as_mut()?;
         if std::mem::take(&mut self.changed) {
             self.outgoing.write(journal);
@@ -247,7 +256,10 @@ impl ReliableChannel {
             let (somewhere, held) = (|at| self.outgoing.is_somewhere(at), |at| self.outgoing.holds(at));
             self.requests.restore(id, record, acks, somewhere, held);
             if let Some(last) = &record.last {
-                self.cited.insert(id, (MessageId::from(last.as_str()), record.cited.iter().map(cited_of).collect()));
+                self.cited.insert(
+                    id,
+                    (MessageId::from(last.as_str()), record.cited.iter().map(cited_of).collect()),
+                );
             }
         }
         for id in found.requests.keys() {

@@ -124,7 +124,10 @@ impl Disk {
     /// Whether there is something to write, and `waits` or it has waited long enough.
     pub(super) fn must_write(&self, now: Mono, waits: bool) -> bool {
         !self.unwritten.is_empty()
-            && (waits || self.is_last || self.bytes > MAX_UNWRITTEN || self.write_by.is_some_and(|by| by <= now))
+            && (waits
+                || self.is_last
+                || self.bytes > MAX_UNWRITTEN
+                || self.write_by.is_some_and(|by| by <= now))
     }
 
     /// Writes what waits, in one transaction.

@@ -6,11 +6,11 @@
 
 use super::key::{Keys, Kind};
 use super::recovery::RecoveryError;
+use crate::SealError;
 use crate::error::SendError;
 use crate::ids::{ChannelId, MessageId, ParticipantId, RequestId, SenderTag};
 use crate::output::ChannelEvent;
 use crate::sds::Missing;
-use crate::SealError;
 use bytes::Bytes;
 use prost::Message;
 use quorate_base::Entry;
@@ -269,14 +269,18 @@ mod tests {
             let record = log_record(&event).unwrap();
             assert_eq!(event_of(record.encode_to_vec().into()), Ok(event));
         }
-        let ephemeral = ChannelEvent::Received { sender: "bob".into(), payload: "hello".into(), ephemeral: true };
+        let ephemeral =
+            ChannelEvent::Received { sender: "bob".into(), payload: "hello".into(), ephemeral: true };
         assert_eq!(log_record(&ephemeral), None);
     }
 
     #[test]
     fn what_is_no_event_is_damage() {
         for bytes in [&b""[..], b"\xff", b"\x12\x02\x10\x09", b"\x3a\x02\x0a\x00"] {
-            assert_eq!(event_of(Bytes::copy_from_slice(bytes)), Err(RecoveryError::Damaged { what: "an event" }));
+            assert_eq!(
+                event_of(Bytes::copy_from_slice(bytes)),
+                Err(RecoveryError::Damaged { what: "an event" })
+            );
         }
     }
 }

@@ -47,8 +47,8 @@ impl Kind {
     fn of(letter: u8) -> Option<Self> {
         use Kind::*;
         let all = [
-            About, Budget, Counters, Event, Head, Opaque, Acker, Message, Attempts, Own, Peer, Request, Stranger, Age,
-            Voids, Arrival,
+            About, Budget, Counters, Event, Head, Opaque, Acker, Message, Attempts, Own, Peer, Request,
+            Stranger, Age, Voids, Arrival,
         ];
         all.into_iter().find(|kind| *kind as u8 == letter)
     }

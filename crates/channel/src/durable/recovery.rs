@@ -7,8 +7,8 @@ use super::events::event_of;
 use super::journal::{EPHEMERAL_STEP, Past, SCHEMA};
 use super::key::{Keys, Kind};
 use super::record::{
-    AboutRecord, AckerRecord, AgeRecord, ArrivalRecord, AttemptsRecord, BudgetRecord, CountersRecord, HeadRecord,
-    MessageRecord, OpaqueRecord, PeerRecord, RequestRecord, VoidsRecord, deadline, set_of,
+    AboutRecord, AckerRecord, AgeRecord, ArrivalRecord, AttemptsRecord, BudgetRecord, CountersRecord,
+    HeadRecord, MessageRecord, OpaqueRecord, PeerRecord, RequestRecord, VoidsRecord, deadline, set_of,
 };
 use crate::config::ConfigError;
 use crate::ids::{ChannelId, MessageId, ParticipantId, SenderTag, StructuredId};
@@ -203,7 +203,9 @@ impl Recovered {
     fn check(&mut self) -> Result<(), RecoveryError> {
         let counters = self.counters();
         let numbers = [counters.request, counters.lamport, counters.ephemeral, counters.event];
-        if counters.sequence > StructuredId::SEQUENCE_END || numbers.into_iter().any(|number| number >= 1 << 63) {
+        if counters.sequence > StructuredId::SEQUENCE_END
+            || numbers.into_iter().any(|number| number >= 1 << 63)
+        {
             return Err(damaged("a counter is out of its range"));
         }
         if counters.confirmed >= counters.event {
@@ -222,7 +224,8 @@ impl Recovered {
             return Err(damaged("a send whose numbers were not given out"));
         }
         for (sequence, message) in &mut self.messages {
-            let send = self.requests.get(&message.request).ok_or(damaged("an own message without its send"))?;
+            let send =
+                self.requests.get(&message.request).ok_or(damaged("an own message without its send"))?;
             if !(send.first..send.first + send.count).contains(sequence) || message.content.len() != 4 {
                 return Err(damaged("an own message"));
             }
@@ -251,7 +254,11 @@ fn number(name: &[u8]) -> Result<u64, RecoveryError> {
 
 fn sequence(name: &[u8]) -> Result<u64, RecoveryError> {
     number(name).and_then(|number| {
-        if number < StructuredId::SEQUENCE_END { Ok(number) } else { Err(damaged("a sequence number in a key")) }
+        if number < StructuredId::SEQUENCE_END {
+            Ok(number)
+        } else {
+            Err(damaged("a sequence number in a key"))
+        }
     })
 }
 
@@ -276,7 +283,9 @@ fn request(record: RequestRecord) -> Result<RequestRecord, RecoveryError> {
 
 fn voids(record: &VoidsRecord) -> Result<Vec<(Mono, std::ops::Range<u64>)>, RecoveryError> {
     let void = |triple: &[u64]| match *triple {
-        [until, start, end] if start < end && end <= StructuredId::SEQUENCE_END => Some((deadline(until), start..end)),
+        [until, start, end] if start < end && end <= StructuredId::SEQUENCE_END => {
+            Some((deadline(until), start..end))
+        }
         _ => None,
     };
     let voids: Option<Vec<_>> = record.voids.chunks(3).map(void).collect();

@@ -344,7 +344,8 @@ impl Incoming {
         match self.config.join {
             JoinPolicy::Since(since) => time.saturating_add(CLOCK_SLACK) < since.unix_millis(),
             JoinPolicy::FromNow => {
-                let here = u64::try_from((now.mono.since(self.joined) + self.away).as_millis()).unwrap_or(u64::MAX);
+                let here =
+                    u64::try_from((now.mono.since(self.joined) + self.away).as_millis()).unwrap_or(u64::MAX);
                 let sent_at = arrival.sent_at.unwrap_or(now.wall.unix_millis());
                 time.saturating_add(CLOCK_SLACK).saturating_add(here) < sent_at
             }

@@ -42,7 +42,10 @@ impl Outgoing {
         }
         for sequence in changes.repeated {
             if let Some(entry) = self.entries.get(&sequence) {
-                journal.put(journal.keys().numbered(Kind::Attempts, sequence), &AttemptsRecord { attempts: entry.attempts });
+                journal.put(
+                    journal.keys().numbered(Kind::Attempts, sequence),
+                    &AttemptsRecord { attempts: entry.attempts },
+                );
             }
         }
         for sequence in changes.removed {
@@ -68,8 +71,15 @@ impl Outgoing {
     }
 
     /// Takes a message that was sent before. `false` when nobody has to acknowledge it any more.
-    pub(crate) fn restore(&mut self, id: StructuredId, message: SdsMessage, request: RequestId, attempts: u32) -> bool {
-        let has = |(by, ranges): (&ParticipantId, &RangeSet)| ranges.contains(id.sequence).then(|| by.clone());
+    pub(crate) fn restore(
+        &mut self,
+        id: StructuredId,
+        message: SdsMessage,
+        request: RequestId,
+        attempts: u32,
+    ) -> bool {
+        let has =
+            |(by, ranges): (&ParticipantId, &RangeSet)| ranges.contains(id.sequence).then(|| by.clone());
         let acked_by: BTreeSet<_> = self.acked.iter().filter_map(has).collect();
         if self.policy.is_satisfied_by(&acked_by) {
             return false;
@@ -94,7 +104,8 @@ impl Outgoing {
 
     /// How many of `sequences` each participant has acknowledged.
     pub(crate) fn acks_of(&self, sequences: std::ops::Range<u64>) -> Vec<(ParticipantId, usize)> {
-        let count = |ranges: &RangeSet| sequences.clone().filter(|sequence| ranges.contains(*sequence)).count();
+        let count =
+            |ranges: &RangeSet| sequences.clone().filter(|sequence| ranges.contains(*sequence)).count();
         let counts = self.acked.iter().map(|(by, ranges)| (by.clone(), count(ranges)));
         counts.filter(|(_, count)| *count > 0).collect()
     }

@@ -1,7 +1,9 @@
 //! What is known of every sender in the store, and back.
 
 use super::{Opaque, Peer, Peers};
-use crate::durable::{AckerRecord, Journal, Kind, OpaqueRecord, PeerRecord, age, deadline, ranges_of, set_of};
+use crate::durable::{
+    AckerRecord, Journal, Kind, OpaqueRecord, PeerRecord, age, deadline, ranges_of, set_of,
+};
 use crate::ids::{MessageId, SenderTag};
 use crate::sds::RangeSet;
 use std::collections::BTreeSet;
