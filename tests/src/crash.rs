@@ -59,6 +59,8 @@ pub fn number(bytes: &Bytes) -> Option<u32> {
 #[derive(Debug)]
 pub struct AppLog {
     file: File,
+    /// Numbers that were tried: killed before it was answered, nobody knows whether one was accepted.
+    pub tried: Vec<u32>,
     /// Numbers that were accepted.
     pub accepted: Vec<u32>,
     /// Events, with the number of the payload where it is one.
@@ -75,10 +77,11 @@ impl AppLog {
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(whole as u64)?;
-        let mut log = Self { file, accepted: Vec::new(), events: Vec::new() };
+        let mut log = Self { file, tried: Vec::new(), accepted: Vec::new(), events: Vec::new() };
         for line in text[..whole].lines() {
             let mut words = line.split(' ');
             match (words.next(), words.next().and_then(|word| word.parse::<u64>().ok())) {
+                (Some("t"), Some(number)) => log.tried.push(number as u32),
                 (Some("s"), Some(number)) => log.accepted.push(number as u32),
                 (Some("e"), Some(seq)) => {
                     let number = words.next().and_then(|word| word.parse().ok());
@@ -93,6 +96,12 @@ impl AppLog {
     /// The last event that was dealt with.
     pub fn cursor(&self) -> EventSeq {
         self.events.last().map_or(EventSeq::START, |(seq, _)| *seq)
+    }
+
+    /// Keeps a number that is about to be sent.
+    pub fn try_send(&mut self, number: u32) -> io::Result<()> {
+        self.tried.push(number);
+        self.file.write_all(format!("t {number}\n").as_bytes())
     }
 
     /// Keeps a number that was accepted.

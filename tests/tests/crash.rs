@@ -139,7 +139,7 @@ async fn kill(kills: u32, seed: u64) -> u32 {
         at_work += u32::from(witness.is_at_work().await);
     }
     sending.abort();
-    let last = witness.log().accepted.iter().max().copied().unwrap_or(0);
+    let last = witness.log().tried.iter().max().copied().unwrap_or(0);
     let mut child = witness.start(last).await;
     for _ in 0..1_200 {
         if witness.is_settled().await {

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [store, log, port, last] = arguments.as_slice() else { return Err("STORE LOG PORT LAST".into()) };
     let (port, last): (u16, u32) = (port.parse()?, last.parse()?);
     let log = AppLog::open(Path::new(log))?;
-    let (cursor, next) = (log.cursor(), log.accepted.iter().max().map_or(1, |number| number + 1));
+    let (cursor, next) = (log.cursor(), log.tried.iter().max().map_or(1, |number| number + 1));
     let store = Arc::new(RedbStore::open(store)?);
     let line = Arc::new(Line::default());
     let (mut from, to) = TcpStream::connect(("127.0.0.1", port)).await?.into_split();
@@ -37,17 +37,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let (sender, kept) = (channel.clone(), log.clone());
     tokio::spawn(async move {
-        let mut number = next;
-        while number <= last {
-            match sender.send(payload(number), SendOptions::default()).await {
-                Ok(_) => {
-                    if kept.lock().unwrap_or_else(PoisonError::into_inner).accept(number).is_err() {
-                        return;
-                    }
-                    number += 1;
+        let log = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for number in next..=last {
+            if log().try_send(number).is_err() {
+                return;
+            }
+            loop {
+                match sender.send(payload(number), SendOptions::default()).await {
+                    Ok(_) if log().accept(number).is_ok() => break,
+                    Err(error) if error.is_retryable() => tokio::time::sleep(Duration::from_millis(5)).await,
+                    _ => return,
                 }
-                Err(error) if error.is_retryable() => tokio::time::sleep(Duration::from_millis(5)).await,
-                Err(_) => return,
             }
         }
     });

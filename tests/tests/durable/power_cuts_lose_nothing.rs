@@ -124,9 +124,14 @@ impl World {
             self.at_work += u32::from(self.members[me].machine.stats().unacknowledged > 0);
             // Sometimes it stays away for a while, sometimes the power goes again at once.
             self.millis += if self.random.u8(0..10) == 0 { self.random.u64(0..3_000) } else { 1 };
-            let fate = if self.cutting { Fate::CutAt(self.random.u64(2..400)) } else { Fate::Stays };
+            // Sometimes it goes while the store is opened.
+            let opening = self.cutting && self.random.u8(0..5) == 0;
+            let fate = if opening { Fate::CutAt(self.random.u64(0..60)) } else { Fate::Stays };
             let seed = self.random.u64(..);
             self.members[me].restart(self.millis, seed, fate);
+            if self.cutting {
+                self.members[me].disk.cut_after(self.random.u64(1..400));
+            }
             let done = self.members[me].settle(self.millis);
             self.after(me, done);
         }
