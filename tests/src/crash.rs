@@ -70,13 +70,20 @@ pub struct AppLog {
 impl AppLog {
     /// Opens the log; a line that was not finished is cut off.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let text = match std::fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            text => text?,
-        };
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.set_len(whole as u64)?;
+        let (log, whole) = Self::parse(path, file)?;
+        log.file.set_len(whole as u64)?;
+        Ok(log)
+    }
+
+    /// Reads the log, which may be written meanwhile.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(Self::parse(path, File::open(path)?)?.0)
+    }
+
+    fn parse(path: &Path, file: File) -> io::Result<(Self, usize)> {
+        let text = std::fs::read_to_string(path)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
         let mut log = Self { file, tried: Vec::new(), accepted: Vec::new(), events: Vec::new() };
         for line in text[..whole].lines() {
             let mut words = line.split(' ');
@@ -90,7 +97,7 @@ impl AppLog {
                 _ => return Err(io::ErrorKind::InvalidData.into()),
             }
         }
-        Ok(log)
+        Ok((log, whole))
     }
 
     /// The last event that was dealt with.

@@ -9,7 +9,7 @@ use quorate_channel::{Channel, ChannelEvent, MessageEnvelope, NoCipher, Reliable
 use quorate_tests::crash::{AppLog, KILLED, PER_SECOND, STAYS, config, identity, number, payload};
 use quorate_tests::wire::{Line, read_envelope};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Witness {
     }
 
     fn log(&self) -> AppLog {
-        AppLog::open(&self.path("log")).unwrap()
+        AppLog::read(&self.path("log")).unwrap()
     }
 
     /// Whether something that was accepted on either side had not arrived on the other.
@@ -113,16 +113,9 @@ impl Witness {
 
     async fn is_settled(&self) -> bool {
         let sent = *self.sent.lock().unwrap();
-        let told: BTreeSet<u32> = read_log(&self.path("log")).into_iter().collect();
+        let told: BTreeSet<u32> = self.log().events.into_iter().filter_map(|(_, number)| number).collect();
         !self.is_at_work().await && (1..=sent).all(|number| told.contains(&number))
     }
-}
-
-/// The payload numbers in a log that is being written.
-fn read_log(path: &Path) -> Vec<u32> {
-    let text = std::fs::read_to_string(path).unwrap();
-    let number = |line: &str| line.strip_prefix("e ")?.split(' ').nth(1)?.parse().ok();
-    text.lines().filter_map(number).collect()
 }
 
 /// Kills the process so often; yields how many times something was under way.
