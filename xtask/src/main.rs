@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod crash;
 mod deny;
 mod doc;
 mod examples;
@@ -57,6 +58,11 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "peers", help: "our code against that of others: [NAME…] [-- FILTER…]", run: peers::run
+    },
+    Command {
+        name: "crash",
+        help: "two hundred kills and thousands of power cuts: minutes",
+        run: crash::run,
     },
     Command { name: "help", help: "this list", run: help },
 ];

@@ -9,6 +9,7 @@ mod filter;
 mod frame;
 mod peer_url;
 mod preflight;
+mod recovery;
 mod sds;
 mod segment;
 mod stream;
@@ -19,6 +20,7 @@ pub use filter::filter;
 pub use frame::frame;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
+pub use recovery::recovery;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
@@ -39,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frame", run: frame },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
+    Target { name: "recovery", run: recovery },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },

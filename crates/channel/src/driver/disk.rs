@@ -4,7 +4,7 @@
 //! so they run where blocking is allowed.
 
 use crate::durable::{EventLog, EventSeq, LoggedEvent, Recovery, RecoveryError};
-use crate::{Identity, ReliableChannel};
+use crate::{ChannelId, Identity, ReliableChannel};
 use quorate_base::{Backoff, Batch, Entries, Mono, Op, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,9 @@ pub enum OpenError {
         /// The last event.
         last: EventSeq,
     },
+    /// A channel with this id is open. The caller's fault; it stays open.
+    #[error("channel {0} is open already")]
+    Duplicate(ChannelId),
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     NoRandomness,
