@@ -14,10 +14,10 @@ pub use disk::OpenError;
 use crate::channel::{Identity, ReliableChannel, SendOptions};
 use crate::cipher::Cipher;
 use crate::config::ChannelConfig;
-use crate::durable::{EventLog, EventSeq, LoggedEvent};
+use crate::durable::{EventLog, EventSeq, LoggedEvent, Recovery};
 use crate::envelope::MessageEnvelope;
 use crate::error::SendRefused;
-use crate::ids::{DispatchId, RequestId};
+use crate::ids::{ChannelId, DispatchId, RequestId};
 use crate::messaging::Messaging;
 use crate::output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
 use crate::request::SegmentState;
@@ -97,16 +97,33 @@ impl Channel {
         clock: TokioClock,
         messaging: Arc<dyn Messaging>,
     ) -> Result<(Self, ChannelEvents), OpenError> {
-        let recovery = disk::load(StoreHandle(store.clone()), identity.clone()).await?;
+        let recovery = Self::recover(store.clone(), identity.channel.clone()).await?;
         let entropy = getrandom::u64().map_err(|_| OpenError::NoRandomness)?;
-        let now = clock.now();
-        let mut channel = ReliableChannel::open_durable(now, identity, config, cipher, entropy, recovery)?;
+        let channel =
+            ReliableChannel::open_durable(clock.now(), identity, config, cipher, entropy, recovery)?;
+        Self::spawn_on(channel, store, cursor, clock, messaging)
+    }
+
+    /// What a store holds of a channel, for [`ReliableChannel::open_durable`].
+    pub async fn recover(store: Arc<dyn Store>, channel: ChannelId) -> Result<Recovery, OpenError> {
+        disk::load(StoreHandle(store), channel).await
+    }
+
+    /// Starts the task of a `channel` that was made of what `store` holds; the second half of [`Channel::open`], for those who
+    /// set up the machine between the two (to sign, for instance).
+    pub fn spawn_on(
+        mut channel: ReliableChannel,
+        store: Arc<dyn Store>,
+        cursor: Option<EventSeq>,
+        clock: TokioClock,
+        messaging: Arc<dyn Messaging>,
+    ) -> Result<(Self, ChannelEvents), OpenError> {
         let (confirmed, last) = channel.events();
         if let Some(cursor) = cursor {
             if cursor > last {
                 return Err(OpenError::CursorAhead { cursor, last });
             }
-            channel.handle_confirm(now, cursor);
+            channel.handle_confirm(clock.now(), cursor);
         }
         let disk = Disk::new(store, &channel, cursor.unwrap_or(confirmed).max(confirmed));
         Ok(Self::start(channel, clock, messaging, Some(disk)))
@@ -471,7 +488,7 @@ impl Driver {
             }
         }
         let Some(disk) = &mut self.disk else { return Ok(()) };
-        let recovery = disk.reload(self.channel.identity()).await?;
+        let recovery = disk.reload(&self.channel.identity().channel).await?;
         let entropy = getrandom::u64().map_err(|_| OpenError::NoRandomness)?;
         self.channel.handle_reload(self.clock.now(), entropy, recovery)?;
         disk.is_behind = true;

@@ -3,19 +3,16 @@
 use super::{Queued, ReliableChannel};
 use crate::cipher::{Cipher, Keyring, NoCipher};
 use crate::config::ChannelConfig;
+use crate::durable::log_record;
 use crate::durable::{
-    ArrivalRecord, BudgetRecord, EventSeq, Journal, Recovered, Recovery, RecoveryError, Snapshot, age,
-    deadline,
+    BudgetRecord, EventSeq, Journal, Recovered, Recovery, RecoveryError, Snapshot, age, deadline,
 };
-use crate::durable::{cited_of, log_record};
 use crate::error::SendRefused;
-use crate::ids::{MessageId, RequestId, SenderTag, StructuredId};
+use crate::ids::{RequestId, SenderTag};
 use crate::output::{ChannelEvent, Output};
 use crate::rate_limit::SpentBudget;
-use crate::sds::{Arrival, Lamport, SdsMessage, Verdict};
-use crate::segment::{Segment, SegmentOrigin};
-use quorate_base::{Mono, Now, Wall};
-use std::time::Duration;
+use crate::sds::Sds;
+use quorate_base::{Mono, Now};
 
 /// Time as the channel counts it: how long it was open, over all its processes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,11 +48,11 @@ impl ReliableChannel {
     ) -> Result<Self, RecoveryError> {
         let mut channel = Self::unsealed_durable(now, identity, config, entropy, recovery)?;
         channel.keyring = Keyring::new(cipher);
-        channel.start();
+        channel.starting = true;
         Ok(channel)
     }
 
-    /// All but the cipher; nothing is sealed before [`ReliableChannel::start`].
+    /// All but the cipher; nothing leaves before `starting` is set.
     fn unsealed_durable(
         now: Now,
         identity: super::Identity,
@@ -68,7 +65,7 @@ impl ReliableChannel {
             let ages = Ages { opened: now.mono, age: Mono::ZERO };
             let own = SenderTag::derive(&identity.participant, entropy);
             let journal = Journal::new(&identity.channel, &identity.participant, own);
-            let mut channel = Self::assemble(ages.inside(now), own, identity, config, cipher, entropy)?;
+            let mut channel = Self::again(ages.inside(now), own, identity, config, cipher, entropy)?;
             channel.ages = ages;
             channel.journal = Some(Box::new(journal));
             channel.track();
@@ -77,7 +74,7 @@ impl ReliableChannel {
         let own = found.tag.unwrap_or(SenderTag([0; 6]));
         let ages = Ages { opened: now.mono, age: found.age() };
         let journal = Journal::resumed(&identity.channel, found.past(now.wall));
-        let mut channel = Self::assemble(ages.inside(now), own, identity, config, cipher, entropy)?;
+        let mut channel = Self::again(ages.inside(now), own, identity, config, cipher, entropy)?;
         channel.ages = ages;
         channel.journal = Some(Box::new(journal));
         channel.resume(ages.inside(now), found)?;
@@ -110,9 +107,25 @@ impl ReliableChannel {
         let (identity, config) = (self.identity.clone(), self.config.clone());
         let mut channel = Self::unsealed_durable(now, identity, config, entropy, recovery)?;
         std::mem::swap(&mut channel.keyring, &mut self.keyring);
+        channel.sds.take_auth(&mut self.sds);
         *self = channel;
-        self.start();
+        self.starting = true;
         Ok(())
+    }
+
+    /// A channel without a past under a tag that may have one.
+    fn again(
+        now: Now,
+        own: SenderTag,
+        identity: super::Identity,
+        config: ChannelConfig,
+        cipher: Box<dyn Cipher>,
+        entropy: u64,
+    ) -> Result<Self, RecoveryError> {
+        let (id, participant, sds) = (identity.channel.clone(), identity.participant.clone(), config.sds());
+        let mut channel = Self::open(now, identity, config, cipher, entropy)?;
+        channel.sds = Sds::again(now, own, id, participant, sds, entropy)?;
+        Ok(channel)
     }
 
     /// Tells an event, and logs it where it is to be kept.
@@ -136,27 +149,12 @@ impl ReliableChannel {
         if self.log_is_full() { Err(SendRefused::Unconfirmed { events: unconfirmed }) } else { Ok(()) }
     }
 
-    /// The record of a message that may be accepted, made before it is taken apart.
-    pub(super) fn arrival_record(
-        &self,
-        now: Now,
-        message: &SdsMessage,
-        sent_at: Option<u64>,
-    ) -> Option<ArrivalRecord> {
-        self.journal.as_ref()?;
-        let (age, wall) = (age(now.mono), now.wall.unix_millis());
-        Some(ArrivalRecord { age, wall, sent_at, message: message.to_record() })
-    }
-
-    /// A message was accepted: it is written before it is acknowledged.
-    pub(super) fn accepted(&mut self, origin: Option<SegmentOrigin>, record: Option<ArrivalRecord>) {
-        if let (Some(journal), Some(origin), Some(record)) = (&mut self.journal, origin, record) {
-            journal.arrived(origin, &record);
-        }
-    }
-
     /// The next write, if anything changed.
     pub(super) fn poll_write(&mut self) -> Option<Output> {
+        if std::mem::take(&mut self.starting) {
+            // What was waiting when the last process ended.
+            self.pump(self.now);
+        }
         let waits = self.waits();
         let spent = self.limiter.spent(self.now);
         let ends = age(self.now.mono + spent.left);
@@ -164,16 +162,13 @@ impl ReliableChannel {
             self.limiter.budget().map(|_| BudgetRecord { epoch: spent.epoch, ends, spent: spent.spent });
         let journal = self.journal.as_mut()?;
         if std::mem::take(&mut self.changed) {
-            self.outgoing.write(journal);
-            self.requests.write(journal, &self.cited);
-            self.frontier.write(journal);
-            self.voids.write(journal);
-            self.incoming.write(journal);
+            self.sds.write(journal);
+            self.requests.write(journal, self.sds.cited());
             journal.close(Snapshot {
                 now: self.now,
-                sequence: self.next_sequence,
+                sequence: self.sds.next_sequence(),
                 request: self.next_request,
-                lamport: self.lamport.current(),
+                lamport: self.sds.lamport(),
                 ephemeral: self.next_ephemeral,
                 budget,
                 waits,
@@ -189,113 +184,42 @@ impl ReliableChannel {
 
     /// Whether a deadline is pending that a restart must not begin anew.
     fn waits(&self) -> bool {
-        self.requests.poll_timeout().is_some() || self.incoming.poll_timeout().is_some()
+        self.requests.poll_timeout().is_some() || self.sds.waits()
     }
 
     fn track(&mut self) {
-        self.outgoing.track();
+        self.sds.track();
         self.requests.track();
-        self.frontier.track();
-        self.incoming.track();
         self.changed = true;
     }
 
     fn resume(&mut self, now: Now, mut found: Recovered) -> Result<(), RecoveryError> {
         let counters = found.counters();
-        self.next_sequence = counters.sequence;
         self.next_request = counters.request;
         self.next_ephemeral = counters.ephemeral;
-        self.lamport = Lamport::starting_at(Wall::from_unix_millis(counters.lamport));
         if let Some(budget) = found.budget {
             let left = deadline(budget.ends).since(now.mono);
             self.limiter.restore(now, SpentBudget { epoch: budget.epoch, spent: budget.spent, left });
         }
-        self.voids.restore(std::mem::take(&mut found.voids));
-        found.heads.drain(..).for_each(|head| self.frontier.restore(head));
-        found.own.take().into_iter().for_each(|own| self.frontier.restore_own(own));
-        self.resume_sends(now, &mut found)?;
-        self.incoming.restore_joined(Mono::ZERO, Duration::from_millis(found.away(now.wall)));
-        self.resume_senders(&mut found)?;
-        self.track();
-        self.resume_arrivals(found)?;
-        let (activity, acknowledge) = (self.random.f64(), self.random.f64());
-        self.schedule.activity(now.mono, activity);
-        self.schedule.acknowledge(now.mono, acknowledge);
-        self.collect(now);
-        Ok(())
-    }
-
-    /// Lets go what was waiting when the last process ended.
-    fn start(&mut self) {
-        self.pump(self.now);
-    }
-
-    /// What was not acknowledged is sent again: at once where its send has not left whole, else when it is due.
-    fn resume_sends(&mut self, now: Now, found: &mut Recovered) -> Result<(), RecoveryError> {
-        const MESSAGE: RecoveryError = RecoveryError::Damaged { what: "an own message" };
-        self.outgoing.restore_end(self.next_sequence);
-        found.ackers.drain(..).for_each(|(by, ranges)| self.outgoing.restore_acked(by, ranges));
-        for (sequence, record) in std::mem::take(&mut found.messages) {
-            let content = record.content.as_ref().try_into().map_err(|_| MESSAGE)?;
-            let message = SdsMessage::from_record(record.message).map_err(|_| MESSAGE)?;
-            let id = StructuredId { tag: self.own, sequence, content };
-            let sent = found.requests.get(&record.request).is_some_and(|send| send.sent);
-            if !self.outgoing.restore(id, message, RequestId(record.request), record.attempts) {
-                continue;
-            }
-            if sent {
-                let random = self.random.f64();
-                self.outgoing.handle_attempted(now.mono, sequence, false, random);
-            } else {
-                self.limiter.enqueue(Queued::Message(sequence));
-            }
-        }
+        let at_once = self.sds.resume(now, &mut found)?;
+        at_once.into_iter().for_each(|due| self.limiter.enqueue(Queued::Sds(due)));
         for (id, record) in &found.requests {
-            let id = RequestId(*id);
-            let acks = self.outgoing.acks_of(record.first..record.first + record.count);
-            let (somewhere, held) = (|at| self.outgoing.is_somewhere(at), |at| self.outgoing.holds(at));
-            self.requests.restore(id, record, acks, somewhere, held);
-            if let Some(last) = &record.last {
-                self.cited.insert(
-                    id,
-                    (MessageId::from(last.as_str()), record.cited.iter().map(cited_of).collect()),
-                );
-            }
+            let acks = self.sds.acks_of(record.first..record.first + record.count);
+            let held = |at| self.sds.request_of(at).is_some();
+            self.requests.restore(RequestId(*id), record, acks, |at| self.sds.is_somewhere(at), held);
         }
+        self.track();
         for id in found.requests.keys() {
             // Nothing of it has to leave, or be acknowledged, any more: its outcome is due. No segment bears this number.
             self.confirm(now, RequestId(*id), u64::MAX);
             let delivered = self.requests.poll_delivered(RequestId(*id));
             delivered.into_iter().for_each(|event| self.event(event));
         }
-        Ok(())
-    }
-
-    fn resume_senders(&mut self, found: &mut Recovered) -> Result<(), RecoveryError> {
-        for (tag, record) in found.peers.drain(..) {
-            self.incoming.restore_peer(tag, record).ok_or(RecoveryError::Damaged { what: "a sender" })?;
+        if let Some(journal) = &mut self.journal {
+            self.sds.resume_arrivals(now, found, journal)?;
         }
-        found.strangers.drain(..).for_each(|(tag, over)| self.incoming.restore_stranger(tag, over));
-        found.opaque.drain(..).for_each(|(id, record)| self.incoming.restore_opaque(id, record));
-        Ok(())
-    }
-
-    fn resume_arrivals(&mut self, found: Recovered) -> Result<(), RecoveryError> {
-        const ARRIVAL: RecoveryError = RecoveryError::Damaged { what: "a message that came in" };
-        for (number, (record, message)) in found.arrivals {
-            let then = Now::new(deadline(record.age), Wall::from_unix_millis(record.wall));
-            let segment = Segment::decode(message.content.clone()).map_err(|_| ARRIVAL)?;
-            let arrival = Arrival::of(message, segment, record.sent_at);
-            let origin = arrival.origin().ok_or(ARRIVAL)?;
-            let verdict = self.incoming.restore_arrival(then, arrival);
-            let Some(journal) = &mut self.journal else { return Ok(()) };
-            journal.resume_arrival(origin.clone(), number);
-            match verdict {
-                Verdict::Accepted => {}
-                Verdict::Full => return Err(RecoveryError::TooSmall { field: "max_receive_bytes" }),
-                Verdict::Duplicate | Verdict::Late | Verdict::Malformed => return Err(ARRIVAL),
-            }
-        }
+        // Nothing comes in while a channel is opened, so nothing of it is refused.
+        let _ = self.collect(now);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! so they run where blocking is allowed.
 
 use crate::durable::{EventLog, EventSeq, LoggedEvent, Recovery, RecoveryError};
-use crate::{ChannelId, Identity, ReliableChannel};
+use crate::{ChannelId, ReliableChannel};
 use quorate_base::{Backoff, Batch, Entries, Mono, Op, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,11 +167,11 @@ impl Disk {
     }
 
     /// Reads the channel's records again; tries until the store can be read.
-    pub(super) async fn reload(&self, identity: &Identity) -> Result<Recovery, OpenError> {
+    pub(super) async fn reload(&self, channel: &ChannelId) -> Result<Recovery, OpenError> {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         let mut attempt = 0;
         loop {
-            match load(self.store.clone(), identity.clone()).await {
+            match load(self.store.clone(), channel.clone()).await {
                 Err(OpenError::Store(error)) if error.is_retryable() && attempt + 1 < RELOADS => {
                     tracing::warn!(%error, attempt, "the store cannot be read; it is tried again");
                     tokio::time::sleep(backoff.delay(attempt, 0.5)).await;
@@ -184,9 +184,9 @@ impl Disk {
 }
 
 /// Reads every record of a channel.
-pub(super) async fn load(store: StoreHandle, identity: Identity) -> Result<Recovery, OpenError> {
+pub(super) async fn load(store: StoreHandle, channel: ChannelId) -> Result<Recovery, OpenError> {
     blocking(move || {
-        let mut recovery = Recovery::new(&identity.channel);
+        let mut recovery = Recovery::new(&channel);
         for entry in Entries::new(store.0.as_ref(), recovery.prefix()) {
             recovery.handle_record(entry?)?;
         }

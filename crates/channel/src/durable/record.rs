@@ -234,6 +234,10 @@ pub(crate) struct HeadRecord {
     pub(crate) id: String,
     #[prost(uint64, tag = "2")]
     pub(crate) time: u64,
+    #[prost(string, optional, tag = "3")]
+    pub(crate) sender: Option<String>,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    pub(crate) hint: Option<Bytes>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

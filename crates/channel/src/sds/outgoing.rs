@@ -6,9 +6,9 @@
 
 mod stored;
 
-use super::{RangeSet, SdsMessage};
+use super::{BloomFilter, Dialect, Fingerprint, RangeSet, SdsMessage};
 use crate::config::AckPolicy;
-use crate::ids::{ParticipantId, RequestId, StructuredId};
+use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
 use quorate_base::{Backoff, Mono};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -125,18 +125,75 @@ impl Outgoing {
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
     }
 
-    /// An attempt ended: it left (`confirmed`), or it did not. Either way the next one is timed.
-    pub fn handle_attempted(&mut self, now: Mono, sequence: u64, confirmed: bool, random: f64) {
-        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+    /// An attempt ended: it left (`confirmed`), or it did not. Either way the next one is timed. Yields the message's id when
+    /// it left for the first time.
+    pub fn handle_attempted(
+        &mut self,
+        now: Mono,
+        sequence: u64,
+        confirmed: bool,
+        random: f64,
+    ) -> Option<MessageId> {
+        let entry = self.entries.get_mut(&sequence)?;
         entry.under_way = false;
         entry.tried_at = now;
-        if confirmed {
-            entry.left_at.get_or_insert(now);
+        let first = confirmed && entry.left_at.is_none();
+        if first {
+            entry.left_at = Some(now);
         }
         let delay = self.backoff.delay(entry.attempts.saturating_sub(1), random);
         let due = now + self.round_trip.stretch(self.backoff.initial(), delay);
-        entry.due = Some(due);
+        if let Some(planned) = entry.due.replace(due) {
+            self.due.remove(&(planned, sequence));
+        }
         self.due.insert((due, sequence));
+        first.then(|| entry.message.id.clone())
+    }
+
+    /// `by` perhaps has what a filter holds: of the oldest `most` messages, those wait for twice their distance from now.
+    /// Yields how many. A filter proves nothing, so none is acknowledged.
+    pub fn handle_filter<Words: AsRef<[u8]>>(
+        &mut self,
+        now: Mono,
+        dialect: Dialect,
+        filter: &BloomFilter<Words>,
+        by: &ParticipantId,
+        most: usize,
+        random: f64,
+    ) -> u64 {
+        if !self.policy.counts(by) {
+            return 0;
+        }
+        let mut delayed = 0;
+        for (sequence, entry) in self.entries.iter_mut().take(most) {
+            let Some(planned) = entry.due else { continue };
+            let fingerprint = Fingerprint::of(dialect, entry.message.id.as_str());
+            let later = now + self.backoff.delay(entry.attempts.saturating_sub(1), random) * 2;
+            if later > planned && filter.contains(fingerprint) {
+                self.due.remove(&(planned, *sequence));
+                self.due.insert((later, *sequence));
+                entry.due = Some(later);
+                delayed += 1;
+            }
+        }
+        delayed
+    }
+
+    /// Somebody asks for a message: its next attempt is due now. `false` when one is under way already.
+    pub fn poll_early(&mut self, sequence: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&sequence).filter(|entry| !entry.under_way) else {
+            return false;
+        };
+        if let Some(planned) = entry.due.take() {
+            self.due.remove(&(planned, sequence));
+        }
+        entry.under_way = true;
+        true
+    }
+
+    /// Whether a message is not acknowledged yet as the policy demands.
+    pub fn contains(&self, sequence: u64) -> bool {
+        self.entries.contains_key(&sequence)
     }
 
     /// The next message whose time has come; it counts as queued from here on.

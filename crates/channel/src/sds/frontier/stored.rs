@@ -2,6 +2,7 @@
 
 use super::{Frontier, Head};
 use crate::durable::{HeadRecord, Journal, Kind};
+use crate::ids::ParticipantId;
 use crate::sds::Key;
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -42,24 +43,37 @@ impl Frontier {
     /// Takes a head that was there before.
     pub(crate) fn restore(&mut self, record: HeadRecord) {
         let head = Head::from(record);
+        self.remember(&head);
         self.heads.insert(Key::of(&head.id), head);
     }
 
     /// Takes the last own message of before.
     pub(crate) fn restore_own(&mut self, record: HeadRecord) {
-        self.last_own = Some(Head::from(record));
+        let head = Head::from(record);
+        self.remember(&head);
+        self.last_own = Some(head);
     }
 }
 
 impl Head {
     fn record(&self) -> HeadRecord {
-        HeadRecord { id: self.id.as_str().to_owned(), time: self.time }
+        HeadRecord {
+            id: self.id.as_str().to_owned(),
+            time: self.time,
+            sender: self.sender.as_ref().map(|sender| sender.as_str().to_owned()),
+            hint: self.hint.clone(),
+        }
     }
 }
 
 impl From<HeadRecord> for Head {
     fn from(record: HeadRecord) -> Self {
-        Self { id: record.id.into(), time: record.time }
+        Self {
+            id: record.id.into(),
+            time: record.time,
+            sender: record.sender.map(ParticipantId::from),
+            hint: record.hint,
+        }
     }
 }
 

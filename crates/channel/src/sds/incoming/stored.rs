@@ -14,12 +14,13 @@ impl Incoming {
     /// From here on changes are noted.
     pub(crate) fn track(&mut self) {
         self.peers.track();
+        self.released = Some(Vec::new());
     }
 
     /// Writes what changed.
     pub(crate) fn write(&mut self, journal: &mut Journal) {
         self.peers.write(journal);
-        for origin in std::mem::take(&mut self.released) {
+        for origin in self.released.as_mut().map(std::mem::take).unwrap_or_default() {
             journal.released(&origin);
         }
     }
@@ -41,6 +42,7 @@ impl Incoming {
 
     /// The same of a foreign id.
     pub(crate) fn restore_opaque(&mut self, id: MessageId, record: OpaqueRecord) {
+        self.met_opaque = true;
         self.peers.restore_opaque(id, record);
     }
 
@@ -48,6 +50,7 @@ impl Incoming {
     pub(crate) fn restore_arrival(&mut self, then: Now, arrival: Arrival) -> Verdict {
         let structured = crate::ids::StructuredId::parse(arrival.id.as_str());
         let Some(origin) = arrival.origin() else { return Verdict::Malformed };
-        self.admit(then, arrival, origin, structured)
+        let count = u64::from(arrival.segment.data_count) + u64::from(arrival.segment.parity_count);
+        self.admit(then, arrival, origin, count, structured)
     }
 }

@@ -97,11 +97,6 @@ impl Outgoing {
         self.entries.get(&sequence).is_none_or(|entry| !entry.acked_by.is_empty())
     }
 
-    /// Whether a message may have to be sent again.
-    pub(crate) fn holds(&self, sequence: u64) -> bool {
-        self.entries.contains_key(&sequence)
-    }
-
     /// How many of `sequences` each participant has acknowledged.
     pub(crate) fn acks_of(&self, sequences: std::ops::Range<u64>) -> Vec<(ParticipantId, usize)> {
         let count =
