@@ -29,7 +29,9 @@ struct Peer(OnceLock<Channel>);
 #[async_trait::async_trait]
 impl Messaging for Peer {
     async fn send(&self, dispatch: &Dispatch) -> Result<(), MessagingError> {
-        self.0.get().is_none_or(|peer| peer.handle_envelope(dispatch.envelope.clone()));
+        if let Some(peer) = self.0.get() {
+            peer.handle_envelope(dispatch.envelope.clone());
+        }
         Ok(())
     }
 }

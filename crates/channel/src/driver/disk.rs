@@ -217,3 +217,6 @@ async fn blocking<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         Err(StoreError::Io(Box::new(error)).into())
     })
 }
+
+#[cfg(test)]
+mod tests;
