@@ -9,6 +9,8 @@
 
 mod causal;
 pub mod sim;
+pub mod crash;
+pub mod wire;
 
 pub use causal::{CausalLog, Stamp};
 

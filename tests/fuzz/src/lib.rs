@@ -17,6 +17,7 @@ mod invite_code;
 mod peer_url;
 mod preflight;
 mod reassembly;
+mod recovery;
 mod sds;
 mod segment;
 mod session;
@@ -39,6 +40,7 @@ pub use invite_code::invite_code;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use reassembly::reassembly;
+pub use recovery::recovery;
 pub use sds::sds;
 pub use segment::segment;
 pub use session::session;
@@ -71,6 +73,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
     Target { name: "reassembly", run: reassembly },
+    Target { name: "recovery", run: recovery },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "session", run: session },

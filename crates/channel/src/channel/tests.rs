@@ -85,7 +85,7 @@ fn mid_send() -> (ReliableChannel, Vec<MessageEnvelope>) {
     let envelopes: Vec<_> = outputs
         .filter_map(|output| match output {
             Output::Dispatch(dispatch) => Some(dispatch.envelope),
-            Output::Event(_) => None,
+            _ => None,
         })
         .collect();
     assert_eq!(envelopes.len(), 2);

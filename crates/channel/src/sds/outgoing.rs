@@ -4,6 +4,8 @@
 //! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
 //! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
+mod stored;
+
 use super::{BloomFilter, Dialect, Fingerprint, RangeSet, SdsMessage};
 use crate::config::AckPolicy;
 use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
@@ -31,6 +33,8 @@ pub struct Outgoing {
     bytes: usize,
     /// One beyond the last sequence number pushed: nobody can have more.
     end: u64,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<stored::Changes>,
 }
 
 /// One attempt to make: the message and how often it was tried before.
@@ -97,6 +101,7 @@ impl Outgoing {
             round_trip: RoundTrip::default(),
             bytes: 0,
             end: 0,
+            changes: None,
         }
     }
 
@@ -113,6 +118,9 @@ impl Outgoing {
         });
         send.messages += 1;
         send.sequences.end = id.sequence + 1;
+        if let Some(changes) = &mut self.changes {
+            changes.pushed.insert(id.sequence);
+        }
         self.entries.insert(
             id.sequence,
             Entry {
@@ -134,6 +142,9 @@ impl Outgoing {
         let entry = self.entries.get_mut(&sequence)?;
         let attempt = entry.attempts;
         entry.attempts += 1;
+        if let Some(changes) = self.changes.as_mut().filter(|_| attempt > 0) {
+            changes.repeated.insert(sequence);
+        }
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
     }
 
@@ -314,6 +325,9 @@ impl Outgoing {
         let fresh: Vec<_> =
             sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
         let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
+        if let Some(changes) = &mut self.changes {
+            changes.ackers.insert(by.clone());
+        }
         self.hasten(now, by, beyond);
         let sequences: Vec<u64> = fresh
             .into_iter()
@@ -390,6 +404,9 @@ impl Outgoing {
 
     fn remove(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
+        if let Some(changes) = &mut self.changes {
+            changes.remove(sequence);
+        }
         if let Some(due) = entry.due {
             self.due.remove(&(due, sequence));
         }

@@ -127,14 +127,24 @@ impl Sds {
         bytes: Bytes,
         sent_at: Option<u64>,
     ) -> Result<(), SdsError> {
+        if !self.takes_content {
+            return Err(SdsError::Full);
+        }
         let (id, sender): (MessageId, ParticipantId) = (message.id.clone(), message.sender.clone());
+        let record = self.arrival_record(now, &message, sent_at);
         let acks = message.acks.clone();
         let content = message.content.clone();
         let verdict = match self.content {
             Content::Whole => self.incoming.handle_whole(now, arrival(message, content, sent_at)),
             Content::Segment => {
                 let segment = Segment::decode(content)?;
-                self.incoming.handle_arrival(now, arrival(message, segment, sent_at))
+                let arrival = arrival(message, segment, sent_at);
+                let origin = record.as_ref().and_then(|_| arrival.origin());
+                let verdict = self.incoming.handle_arrival(now, arrival);
+                if verdict == Verdict::Accepted {
+                    self.keep(origin, record);
+                }
+                verdict
             }
         };
         match verdict {
@@ -175,7 +185,7 @@ impl Sds {
     }
 }
 
-fn arrival<C>(message: SdsMessage, content: C, sent_at: Option<u64>) -> Arrival<C> {
+pub(super) fn arrival<C>(message: SdsMessage, content: C, sent_at: Option<u64>) -> Arrival<C> {
     Arrival {
         sender: message.sender,
         id: message.id,
