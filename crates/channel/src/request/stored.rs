@@ -46,7 +46,7 @@ impl Requests {
             }
         }
         open.acks = acks.into_iter().collect();
-        open.undelivered = sequences.filter(|sequence| is_held(*sequence)).count();
+        open.delivered = !sequences.into_iter().any(is_held);
         open.sent = record.sent;
         if let Some(at) = record.deadline {
             self.deadline(id, deadline(at));
