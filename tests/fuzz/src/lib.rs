@@ -15,6 +15,7 @@ mod frame;
 mod invite_code;
 mod peer_url;
 mod preflight;
+mod reassembly;
 mod sds;
 mod segment;
 mod stream;
@@ -33,6 +34,7 @@ pub use frame::frame;
 pub use invite_code::invite_code;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
+pub use reassembly::reassembly;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
@@ -61,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "invite_code", run: invite_code },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
+    Target { name: "reassembly", run: reassembly },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
