@@ -18,6 +18,7 @@ mod miri;
 mod out;
 mod peers;
 mod process;
+mod sim;
 mod test;
 mod tidy;
 mod tools;
@@ -59,6 +60,11 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "peers", help: "our code against that of others: [NAME…] [-- FILTER…]", run: peers::run
+    },
+    Command {
+        name: "sim",
+        help: "groups in virtual time: [--quick | --nightly] [--seed N] [--write]",
+        run: sim::run,
     },
     Command { name: "help", help: "this list", run: help },
 ];
