@@ -233,8 +233,8 @@ impl Transport {
     fn addresses(&self) -> Vec<PeerUrl> {
         let mut addresses: Vec<_> = self.imp.url().into_iter().collect();
         for address in self.hnd.registry.snapshot().addresses() {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
             }
         }
         addresses

@@ -194,7 +194,7 @@ impl World {
             Err(OpenError::NoLocalAgentsDuringPreflight) => {
                 assert!(self.ear.nobody_home.load(Relaxed) && self.spaces.iter().any(Option::is_some));
             }
-            Err(other) => panic!("nothing was done that fails like this: {other}"),
+            Err(other) => unreachable!("nothing was done that fails like this: {other}"),
         }
     }
 
@@ -255,8 +255,8 @@ impl World {
             return;
         }
         match self.links.swap_remove(which % self.links.len()).1 {
-            Link::Awaiting(awaiting) if which % 2 == 0 => awaiting.disconnect("reason"),
-            Link::Ready(ready) if which % 2 == 0 => ready.disconnect("reason"),
+            Link::Awaiting(awaiting) if which.is_multiple_of(2) => awaiting.disconnect("reason"),
+            Link::Ready(ready) if which.is_multiple_of(2) => ready.disconnect("reason"),
             link => drop(link),
         }
     }
@@ -293,7 +293,7 @@ impl World {
             Err(SendError::UnknownSpace { .. }) => assert!(self.spaces[space].is_none()),
             Err(SendError::NoLocalAgents) => assert!(self.ear.nobody_home.load(Relaxed)),
             Err(SendError::Closed) => assert!(self.closed),
-            Err(other) => panic!("nothing was done that fails like this: {other}"),
+            Err(other) => unreachable!("nothing was done that fails like this: {other}"),
         }
     }
 
@@ -361,6 +361,6 @@ fn flip(flag: &AtomicBool) {
 fn at_once<F: Future>(future: F) -> F::Output {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nothing here waits"),
+        Poll::Pending => unreachable!("nothing here waits"),
     }
 }
