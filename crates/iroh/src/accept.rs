@@ -6,6 +6,7 @@
 use crate::{
     close::close,
     link::{LinkConfig, link},
+    own::OwnUrls,
 };
 use iroh::{
     Endpoint,
@@ -20,6 +21,7 @@ pub(crate) struct Acceptor {
     pub(crate) hnd: Arc<TxImpHnd>,
     pub(crate) sessions: WeakSessions,
     pub(crate) links: Arc<LinkConfig>,
+    pub(crate) own: OwnUrls,
 }
 
 /// Accepts until the endpoint is closed.
@@ -55,20 +57,25 @@ impl Acceptor {
     }
 
     async fn meet(&self, connection: Connection, limit: Duration) {
-        let (sink, mut source) = self.links.halves(connection.clone());
-        let met = match timeout(limit, source.introduction()).await {
-            Ok(Ok(peer)) => self.sessions.upgrade().map(|sessions| (sessions, peer)).ok_or(None),
+        let (mut sink, mut source) = self.links.halves(connection.clone());
+        let relayed = self.own.relay().is_some();
+        let met = match timeout(limit, source.introduction(relayed)).await {
+            Ok(Ok(peer)) => self.own.toward(peer.url()).map(|own| (peer, own)).ok_or(None),
             Ok(Err(LinkError::Violation(violation))) => Err(Some(violation)),
             Ok(Err(_)) => Err(None),
             Err(_) => Err(Some(PeerViolation::PreflightTimeout)),
         };
-        match met {
-            Ok((sessions, peer)) => sessions.accept(peer, link(sink, source)),
-            Err(Some(violation)) => {
+        match (met, self.sessions.upgrade()) {
+            (Ok((peer, own)), Some(sessions)) => {
+                sink.introduce_as(own);
+                sessions.accept(peer, link(sink, source));
+            }
+            (Err(Some(violation)), _) => {
                 self.hnd.count_violation(&violation);
                 close(&connection, &Close::new(CloseCode::Violation, violation.to_string()));
             }
-            Err(None) => {}
+            // The peer is gone, or we are, or have no URL to answer with.
+            (Ok(_), None) | (Err(None), _) => {}
         }
     }
 }

@@ -1,13 +1,15 @@
 //! QUIC's ends of a connection, in the transport's words and back.
 //!
-//! The rule: what one side says when it closes, code and reason, is what the other side's error says.
+//! The rule: what one side says when it closes, code and reason, is what the other side's error says,
+//! in the numbers of the protocol that the two agreed on.
 
-use iroh::endpoint::{Connection, ConnectionError, ReadError, VarInt, WriteError};
-use quorate_transport::{Close, CloseCode, LinkError};
+use crate::Protocol;
+use iroh::endpoint::{Connection, ConnectionError, ReadError, WriteError};
+use quorate_transport::{Close, LinkError};
 
 /// Closes a connection and says why. What is not yet acknowledged may be lost.
 pub(crate) fn close(connection: &Connection, close: &Close) {
-    connection.close(VarInt::from_u32(close.code.number()), close.reason.as_bytes());
+    connection.close(Protocol::of(connection).number(close.code), close.reason.as_bytes());
 }
 
 /// Closes a connection when it is dropped, so that a peer is told even by a future that is cut off.
@@ -23,10 +25,10 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 /// Why a connection is over.
-pub(crate) fn link_error(error: &ConnectionError) -> LinkError {
+pub(crate) fn link_error(connection: &Connection, error: &ConnectionError) -> LinkError {
     match error {
         ConnectionError::ApplicationClosed(closed) => {
-            let code = CloseCode::from(closed.error_code.into_inner());
+            let code = Protocol::of(connection).code(closed.error_code);
             LinkError::closed(code, String::from_utf8_lossy(&closed.reason))
         }
         other => LinkError::broken(other),
@@ -34,17 +36,17 @@ pub(crate) fn link_error(error: &ConnectionError) -> LinkError {
 }
 
 /// Why a stream cannot be read.
-pub(crate) fn read_error(error: &ReadError) -> LinkError {
+pub(crate) fn read_error(connection: &Connection, error: &ReadError) -> LinkError {
     match error {
-        ReadError::ConnectionLost(error) => link_error(error),
+        ReadError::ConnectionLost(error) => link_error(connection, error),
         other => LinkError::broken(other),
     }
 }
 
 /// Why a stream cannot be written.
-pub(crate) fn write_error(error: &WriteError) -> LinkError {
+pub(crate) fn write_error(connection: &Connection, error: &WriteError) -> LinkError {
     match error {
-        WriteError::ConnectionLost(error) => link_error(error),
+        WriteError::ConnectionLost(error) => link_error(connection, error),
         other => LinkError::broken(other),
     }
 }

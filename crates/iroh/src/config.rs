@@ -3,7 +3,7 @@
 //! The rule: limits on frames, queues and connections are the core's
 //! ([`TransportConfig`](quorate_transport::TransportConfig)); here is only what QUIC adds.
 
-use crate::IrohConfigError;
+use crate::{IrohConfigError, Protocol, Protocols, RelayConfig};
 use iroh::SecretKey;
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,17 +19,23 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How an [`IrohTransport`](crate::IrohTransport) is bound.
 ///
-/// The default is a node on this machine only, under a new key, for links of up to 250 Mbit/s and 30 ms.
+/// The default is a node on this machine only, under a new key, for links of up to 250 Mbit/s and 30 ms. With a
+/// [`relay`](Self::relay), and bound to all interfaces, it is a node on the internet.
 #[derive(Debug, Clone)]
 pub struct IrohConfig {
     /// Where to listen. Default `127.0.0.1:0`: loopback, a free port.
     pub bind_addr: SocketAddr,
     /// Where peers reach this node, if that is not where it listens. Port 0 stands for the port it got.
     ///
-    /// Required where `bind_addr` is unspecified (`0.0.0.0`, `::`). Default: none.
+    /// Required where `bind_addr` is unspecified (`0.0.0.0`, `::`) and there is no relay. With a relay it is one more
+    /// address at which peers try to find a direct path. Default: none.
     pub advertised_addr: Option<SocketAddr>,
     /// The key that this node proves. Default: none, a new one each time.
     pub secret_key: Option<SecretKey>,
+    /// The relay through which this node is reached and reaches others. Default: none, direct mode.
+    pub relay: Option<RelayConfig>,
+    /// What is spoken. Default `quorate/1` alone.
+    pub protocols: Protocols,
     /// How often an idle connection gives a sign of life. Default 5 s, as in Kitsune2; more is taken as 5 s on
     /// each network path.
     pub keep_alive: Duration,
@@ -68,8 +74,13 @@ impl IrohConfig {
         if self.receive_window.get() > MAX_WINDOW {
             return Err(IrohConfigError::ReceiveWindow { found: self.receive_window.get(), max: MAX_WINDOW });
         }
+        match &self.relay {
+            Some(relay) => relay.validate()?,
+            None if self.protocols.contains(Protocol::Kitsune2) => return Err(IrohConfigError::NoRelay),
+            None => {}
+        }
         match self.advertised_addr {
-            None if self.bind_addr.ip().is_unspecified() => {
+            None if self.bind_addr.ip().is_unspecified() && self.relay.is_none() => {
                 Err(IrohConfigError::NoAddress { bind_addr: self.bind_addr })
             }
             Some(addr) if addr.ip().is_unspecified() => Err(IrohConfigError::Unreachable { addr }),
@@ -84,6 +95,8 @@ impl Default for IrohConfig {
             bind_addr: (Ipv4Addr::LOCALHOST, 0).into(),
             advertised_addr: None,
             secret_key: None,
+            relay: None,
+            protocols: Protocols::default(),
             keep_alive: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             connect_time: Duration::from_secs(10),
@@ -128,6 +141,24 @@ mod tests {
         assert_eq!(config.validate(), Err(IrohConfigError::Unreachable { addr: everywhere }));
         let config = IrohConfig { advertised_addr: "192.0.2.1:0".parse().ok(), ..config };
         assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn with_a_relay_a_node_need_not_know_its_address() {
+        let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
+        let relay = Some(RelayConfig::new("https://relay.example".parse().unwrap()));
+        let config = IrohConfig { bind_addr: everywhere, relay, ..IrohConfig::default() };
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn kitsune2_needs_a_relay() {
+        for protocols in [Protocols::Kitsune2, Protocols::Both] {
+            let config = IrohConfig { protocols, ..IrohConfig::default() };
+            assert_eq!(config.validate(), Err(IrohConfigError::NoRelay));
+            let relay = Some(RelayConfig::new("https://relay.example".parse().unwrap()));
+            assert_eq!(IrohConfig { relay, ..config }.validate(), Ok(()));
+        }
     }
 
     #[test]

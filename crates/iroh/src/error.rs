@@ -81,4 +81,19 @@ pub enum IrohConfigError {
         /// The address.
         addr: SocketAddr,
     },
+    /// That is no relay: `https://` or `http://`, a host, and perhaps a port and a path.
+    #[error("{url} is not the URL of a relay")]
+    RelayUrl {
+        /// The URL.
+        url: String,
+    },
+    /// The relay is spoken to without TLS, and `allow_plain_text` is not set.
+    #[error("{url} is a relay without TLS: set `allow_plain_text` to use it all the same")]
+    PlainText {
+        /// The relay's URL.
+        url: String,
+    },
+    /// Nodes of `kitsune2/0` know each other by their relay.
+    #[error("kitsune2/0 needs a relay")]
+    NoRelay,
 }

@@ -2,9 +2,10 @@
 //!
 //! **What it is.** [`IrohTransport`], a [`TxImp`](quorate_transport::TxImp) whose peers are known by the ed25519 key that TLS
 //! authenticates. Direct mode: a peer is `quic://ip:port/<64 hex digits of its key>`, and nothing else is
-//! needed to reach it: no relay, no discovery, no DNS.
+//! needed to reach it: no relay, no discovery, no DNS. Relay mode: a peer is `https://relay:port/<key>`, through a
+//! relay of one's own choice, and a Kitsune2 node is a peer like any other ([`Protocols`]).
 //!
-//! **What it does not do.** It passes no NAT and finds nobody: addresses are exchanged elsewhere. Which
+//! **What it does not do.** It finds nobody: addresses are exchanged elsewhere. It uses no public relay. Which
 //! connection counts, in which order frames are allowed and what is queued is `quorate-transport`'s
 //! business; here are only the socket, the streams and the close codes.
 //!
@@ -57,14 +58,17 @@ mod address;
 mod close;
 mod config;
 mod dial;
+mod endpoint;
 mod error;
 mod link;
+mod own;
+mod protocol;
+mod relay;
 mod transport;
 
 pub use config::IrohConfig;
 pub use error::{BindError, IrohConfigError};
-pub use iroh::SecretKey;
+pub use iroh::{RelayUrl, SecretKey};
+pub use protocol::{Protocol, Protocols};
+pub use relay::{RelayConfig, RelayStatus};
 pub use transport::{IrohStats, IrohTransport};
-
-/// The protocol that is agreed on in the TLS handshake.
-pub const ALPN: &[u8] = b"quorate/1";

@@ -21,8 +21,6 @@ const PREFLIGHT_OVERHEAD: usize = HEAD_LEN + 4 + PeerUrl::MAX_LEN + 32;
 /// What all links of a transport have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkConfig {
-    /// Our own URL, with which we introduce ourselves.
-    pub(crate) url: PeerUrl,
     pub(crate) limits: StreamLimits,
     pub(crate) budget: PartialBudget,
     /// How long a frame may take to arrive.

@@ -1,57 +1,54 @@
 //! The transport: an endpoint, a dialer, an accepting task, and the sessions that join them.
 
 use crate::{
-    ALPN, BindError, IrohConfig, IrohConfigError,
+    BindError, IrohConfig, RelayStatus,
     accept::{Acceptor, accept_all},
-    address::{key_of, url_of},
+    address::key_of,
     dial::QuicDialer,
+    endpoint::{open, own_url},
     link::LinkConfig,
+    own::OwnUrls,
+    relay::follow,
 };
 use async_trait::async_trait;
-use iroh::{
-    Endpoint, RelayMode,
-    endpoint::{self, QuicTransportConfig, VarInt, presets},
-};
+use iroh::Endpoint;
 use quorate_transport::{PeerIdent, SendError, Sessions, TxImp, TxImpHnd};
 use quorate_wire::{EncodedFrame, PartialBudget, PeerUrl};
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
-/// A path without any packet for so long is given up; iroh allows no more than 15 s.
-const PATH_IDLE: Duration = Duration::from_secs(15);
-/// iroh allows no longer intervals between signs of life on a path.
-const PATH_KEEP_ALIVE: Duration = Duration::from_secs(5);
-
-/// A [`TxImp`] over QUIC, in direct mode.
+/// A [`TxImp`] over QUIC, in direct mode or through a relay.
 ///
 /// Call [`close`](TxImp::close) (or `Transport::close`) before dropping it: peers then learn at once that it
 /// is gone, and not by a timeout.
 pub struct IrohTransport {
-    url: PeerUrl,
+    own: OwnUrls,
     sessions: Sessions,
     endpoint: Endpoint,
-    accepting: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl IrohTransport {
     /// Opens a socket and accepts peers from now on. Call it inside a tokio runtime with IO and time enabled.
+    ///
+    /// In relay mode it does not wait for the relay: [`TxImp::url`] is `None` until that has answered
+    /// ([`online`](Self::online)), and whoever dials waits for it.
     pub async fn bind(config: IrohConfig, hnd: Arc<TxImpHnd>) -> Result<Arc<Self>, BindError> {
         config.validate()?;
         let endpoint = open(&config).await?;
-        let url = match own_url(&config, &endpoint) {
+        let direct = match own_url(&config, &endpoint) {
             Ok(url) => url,
             Err(error) => {
                 endpoint.close().await;
                 return Err(error);
             }
         };
+        let status = config.relay.is_some().then(|| watch::Sender::new(RelayStatus::default()));
+        let own = OwnUrls::new(direct, status.as_ref().map(watch::Sender::subscribe));
         let links = Arc::new(LinkConfig {
-            url: url.clone(),
             limits: LinkConfig::limits(hnd.config()),
             budget: PartialBudget::new(config.partial_bytes),
             frame_time: config.frame_time,
@@ -60,17 +57,41 @@ impl IrohTransport {
         let dialer = QuicDialer {
             endpoint: endpoint.clone(),
             links: Arc::clone(&links),
+            own: own.clone(),
+            protocols: config.protocols,
+            allow_plain_text: config.relay.as_ref().is_some_and(|relay| relay.allow_plain_text),
             connect_time: config.connect_time,
         };
         let sessions = Sessions::new(Arc::clone(&hnd), PeerIdent::Key(key_of(endpoint.id())), dialer)?;
-        let acceptor = Acceptor { hnd: Arc::clone(&hnd), sessions: sessions.downgrade(), links };
-        let accepting =
-            tokio::spawn(accept_all(endpoint.clone(), Arc::new(acceptor), config.max_pending.get()));
-        hnd.new_listening_address(&url).await;
-        Ok(Arc::new(Self { url, sessions, endpoint, accepting: Mutex::new(Some(accepting)) }))
+        let acceptor =
+            Acceptor { hnd: Arc::clone(&hnd), sessions: sessions.downgrade(), links, own: own.clone() };
+        let accepting = accept_all(endpoint.clone(), Arc::new(acceptor), config.max_pending.get());
+        let mut tasks = vec![tokio::spawn(accepting)];
+        match (status, own.advertised()) {
+            (Some(status), _) => tasks.push(tokio::spawn(follow(endpoint.clone(), status, hnd))),
+            (None, Some(url)) => hnd.new_listening_address(&url).await,
+            (None, None) => {}
+        }
+        Ok(Arc::new(Self { own, sessions, endpoint, tasks: Mutex::new(tasks) }))
     }
 
-    /// Where the socket is bound; not necessarily where peers reach it.
+    /// What is known about the way to the relay, now and as it changes. `None` in direct mode.
+    pub fn relay_status(&self) -> Option<watch::Receiver<RelayStatus>> {
+        self.own.relay().cloned()
+    }
+
+    /// Returns when peers can reach this node: at once in direct mode, else when there is a connection to the relay.
+    ///
+    /// There is no time limit: a relay that is not there, or does not want this node, is tried again and again.
+    /// [`relay_status`](Self::relay_status) says why.
+    pub async fn online(&self) {
+        if let Some(mut relay) = self.relay_status() {
+            // The sender ends with the endpoint; who waits for a closed transport waits for nothing.
+            let _ = relay.wait_for(|relay| relay.connected).await;
+        }
+    }
+
+    /// Where the socket is bound; not necessarily where peers reach it. `None` where there is none.
     pub fn bound_addr(&self) -> Option<SocketAddr> {
         self.endpoint.bound_sockets().first().copied()
     }
@@ -89,7 +110,7 @@ impl IrohTransport {
 #[async_trait]
 impl TxImp for IrohTransport {
     fn url(&self) -> Option<PeerUrl> {
-        Some(self.url.clone())
+        self.own.advertised()
     }
 
     async fn send(&self, peer: &PeerUrl, frame: EncodedFrame) -> Result<(), SendError> {
@@ -107,10 +128,10 @@ impl TxImp for IrohTransport {
     async fn close(&self) {
         self.sessions.close().await;
         self.endpoint.close().await;
-        let accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(accepting) = accepting {
-            // It ends with the endpoint.
-            let _ = accepting.await;
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // They end with the endpoint.
+            let _ = task.await;
         }
     }
 
@@ -121,16 +142,15 @@ impl TxImp for IrohTransport {
 
 impl Drop for IrohTransport {
     fn drop(&mut self) {
-        let accepting = self.accepting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(accepting) = accepting {
-            accepting.abort();
+        for task in self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            task.abort();
         }
     }
 }
 
 impl std::fmt::Debug for IrohTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IrohTransport").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("IrohTransport").field("own", &self.own).finish_non_exhaustive()
     }
 }
 
@@ -145,56 +165,4 @@ pub struct IrohStats {
     pub received_bytes: u64,
     /// Datagrams received.
     pub received_datagrams: u64,
-}
-
-/// An endpoint that reaches nobody but whom it is told to: no relay, no discovery, no DNS.
-async fn open(config: &IrohConfig) -> Result<Endpoint, BindError> {
-    let failed = |error: &dyn std::error::Error| BindError::Endpoint { reason: error.to_string() };
-    let mut builder = Endpoint::builder(presets::Minimal)
-        .relay_mode(RelayMode::Disabled)
-        .clear_ip_transports()
-        .bind_addr(config.bind_addr)
-        .map_err(|error| failed(&error))?
-        .alpns(vec![ALPN.to_vec()])
-        .transport_config(quic(config)?);
-    if let Some(key) = &config.secret_key {
-        builder = builder.secret_key(key.clone());
-    }
-    builder.bind().await.map_err(|error| match error {
-        endpoint::BindError::Sockets { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-            BindError::AddrInUse { addr: config.bind_addr }
-        }
-        endpoint::BindError::Sockets { source, .. } => BindError::Socket { addr: config.bind_addr, source },
-        other => failed(&other),
-    })
-}
-
-/// QUIC's own limits: one stream in each direction, no datagrams.
-fn quic(config: &IrohConfig) -> Result<QuicTransportConfig, BindError> {
-    let idle = config.idle_timeout.try_into().map_err(|_| IrohConfigError::IdleTimeout {
-        idle_timeout: config.idle_timeout,
-        keep_alive: config.keep_alive,
-    })?;
-    let window = VarInt::from_u32(config.receive_window.get());
-    Ok(QuicTransportConfig::builder()
-        .max_concurrent_uni_streams(VarInt::from_u32(1))
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
-        .stream_receive_window(window)
-        .receive_window(window)
-        .keep_alive_interval(config.keep_alive)
-        .default_path_keep_alive_interval(config.keep_alive.min(PATH_KEEP_ALIVE))
-        .max_idle_timeout(Some(idle))
-        .default_path_max_idle_timeout(config.idle_timeout.min(PATH_IDLE))
-        .build())
-}
-
-/// Where peers reach the endpoint.
-fn own_url(config: &IrohConfig, endpoint: &Endpoint) -> Result<PeerUrl, BindError> {
-    let bound = endpoint.bound_sockets().first().copied().unwrap_or(config.bind_addr);
-    let mut addr = config.advertised_addr.unwrap_or(bound);
-    if addr.port() == 0 {
-        addr.set_port(bound.port());
-    }
-    Ok(url_of(addr, endpoint.id()).map_err(|_| IrohConfigError::Unreachable { addr })?)
 }

@@ -6,10 +6,12 @@
 //! |---|---|---|
 //! | `network` | [`network`] | [`network::FaultPlan`]: which copies of a message arrive when, as a pure function |
 //! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
+//! | `netns` | [`netns`] | [`netns::alone`]: a test where there is no network but loopback |
+//! | `relay` | [`relay`] | [`relay::Relay`]: an iroh relay on loopback |
 //! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
-//! **What it does not do.** It opens no socket, sleeps never and reads no clock: a simulated minute costs what the
+//! **What it does not do.** But for `relay` it opens no socket; it sleeps never and reads no clock: a simulated minute costs what the
 //! machines compute in it. It panics where a test has to fail, and prints the seed when it does.
 //!
 #![cfg_attr(
@@ -30,8 +32,12 @@ assert_eq!(world.inbox(b).len(), 1);
 )]
 #[cfg(feature = "channel")]
 pub mod clock;
+#[cfg(feature = "netns")]
+pub mod netns;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(feature = "relay")]
+pub mod relay;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(feature = "transport")]

@@ -249,6 +249,18 @@ pub enum DialError {
     /// The URL is this node's own.
     #[error("the URL is this node's own")]
     OwnUrl,
+    /// The peer answered, and speaks none of this node's protocols.
+    #[error("the peer speaks another protocol: {reason}")]
+    Incompatible {
+        /// What was offered to it.
+        reason: String,
+    },
+    /// This node itself has no way to the outside now. Says nothing about the peer, which is not marked unresponsive.
+    #[error("this node is offline: {reason}")]
+    Offline {
+        /// What is missing.
+        reason: String,
+    },
 }
 
 impl DialError {
@@ -302,7 +314,9 @@ impl ConnectError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Dial(error) => matches!(error, DialError::Unreachable { .. }),
+            Self::Dial(error) => {
+                matches!(error, DialError::Unreachable { .. } | DialError::Offline { .. })
+            }
             Self::Open(error) => matches!(
                 error,
                 OpenError::NoLocalAgentsDuringPreflight

@@ -27,15 +27,20 @@ pub(crate) struct QuicSink {
 
 /// How this node introduces itself, and whether it has.
 struct Intro {
-    url: PeerUrl,
+    url: Option<PeerUrl>,
     limits: StreamLimits,
     done: bool,
 }
 
 impl QuicSink {
     pub(super) fn new(connection: Connection, config: &LinkConfig) -> Self {
-        let intro = Intro { url: config.url.clone(), limits: config.limits, done: false };
+        let intro = Intro { url: None, limits: config.limits, done: false };
         Self { connection, stream: None, intro, mid_frame: false, gather: Gather::default() }
+    }
+
+    /// Sets the URL under which this node speaks. Without one nothing is written.
+    pub(crate) fn introduce_as(&mut self, url: PeerUrl) {
+        self.intro.url = Some(url);
     }
 
     /// Gathers frames from the front of `batch`; returns where each of them ends.
@@ -48,7 +53,8 @@ impl QuicSink {
         for frame in batch {
             // The core refuses frames above the limit before they come here.
             if !intro.done && ends.is_empty() {
-                let head = preflight_head(&intro.url, frame.len(), &intro.limits);
+                let url = intro.url.as_ref().ok_or_else(|| LinkError::broken("no URL"))?;
+                let head = preflight_head(url, frame.len(), &intro.limits);
                 gather.push(&head.map_err(LinkError::broken)?, frame);
             } else {
                 let head = data_head(frame.len(), &intro.limits);
@@ -64,13 +70,15 @@ impl QuicSink {
 
     /// Writes as many frames of `batch` as are gathered at once.
     async fn write_round(&mut self, batch: &mut VecDeque<EncodedFrame>) -> Result<(), LinkError> {
+        let connection = &self.connection;
         let Some(stream) = &mut self.stream else { return Err(LinkError::broken("no stream")) };
         let mut ends = Self::gather(&mut self.gather, &self.intro, batch)?;
         let mut chunks = self.gather.take();
         let mut rest = &mut chunks[..];
         let (mut written, mut done) = (0, 0);
         while !rest.is_empty() {
-            written += stream.write_many_chunks(&mut rest).await.map_err(|error| write_error(&error))?;
+            written +=
+                stream.write_many_chunks(&mut rest).await.map_err(|error| write_error(connection, &error))?;
             while let Some(end) = ends.pop_front_if(|end| *end <= written) {
                 done = end;
                 batch.pop_front();
@@ -90,7 +98,7 @@ impl FrameSink for QuicSink {
         }
         if self.stream.is_none() {
             let opened = self.connection.open_uni().await;
-            self.stream = Some(opened.map_err(|error| link_error(&error))?);
+            self.stream = Some(opened.map_err(|error| link_error(&self.connection, &error))?);
         }
         while !batch.is_empty() {
             self.write_round(batch).await?;
@@ -108,5 +116,8 @@ impl FrameSink for QuicSink {
             // All that was written has arrived; what the peer has not read yet it still can.
             let _ = stream.stopped().await;
         }
+    }
+    fn is_direct(&self) -> bool {
+        self.connection.paths().iter().any(|path| path.is_selected() && path.is_ip())
     }
 }

@@ -5,14 +5,18 @@
 
 use super::LinkConfig;
 use crate::{
-    address::key_of,
+    Protocol,
+    address::{is_relay_scheme, key_of},
     close::{link_error, read_error},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use iroh::endpoint::{Connection, RecvStream};
+use iroh::endpoint::{Connection, ReadError, RecvStream};
 use quorate_transport::{AuthenticatedPeer, FrameSource, LinkError, PeerViolation};
-use quorate_wire::{Frame, FrameKind, PeerUrlError, Scheme, StreamDecoder, StreamError, StreamFrame};
+use quorate_wire::{
+    Frame, FrameKind, PartialBudget, PeerUrlError, Scheme, StreamDecoder, StreamError, StreamFrame,
+    StreamLimits,
+};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -24,6 +28,8 @@ pub(crate) struct QuicSource {
     connection: Connection,
     stream: Option<RecvStream>,
     decoder: StreamDecoder,
+    limits: StreamLimits,
+    budget: PartialBudget,
     chunks: Box<[Bytes; CHUNKS]>,
     /// The peer's first frame, until it is handed on.
     introduction: Introduction,
@@ -47,6 +53,8 @@ impl QuicSource {
             connection,
             stream: None,
             decoder: StreamDecoder::with_budget(config.limits, config.budget.clone()),
+            limits: config.limits,
+            budget: config.budget.clone(),
             chunks: Box::new([const { Bytes::new() }; CHUNKS]),
             introduction: Introduction::Awaited,
             frame_time: config.frame_time,
@@ -56,10 +64,25 @@ impl QuicSource {
         }
     }
 
-    /// Waits for the peer's introduction and says who it is; the frame in it is handed on later.
+    /// Waits for the introduction of a peer that dialed us, and says who it is; the frame in it is handed on later.
     ///
-    /// Cancel safe.
-    pub(crate) async fn introduction(&mut self) -> Result<AuthenticatedPeer, LinkError> {
+    /// `relayed`: the URL may name a relay. Cancel safe.
+    pub(crate) async fn introduction(&mut self, relayed: bool) -> Result<AuthenticatedPeer, LinkError> {
+        let peer = self.introduced().await?;
+        let by_relay = is_relay_scheme(peer.url().scheme());
+        let by_address = peer.url().scheme() == Scheme::Quic;
+        let suits = match Protocol::of(&self.connection) {
+            Protocol::Quorate => by_address || (by_relay && relayed),
+            Protocol::Kitsune2 => by_relay,
+        };
+        match suits {
+            true => Ok(peer),
+            false => Err(PeerViolation::from(StreamError::Url(PeerUrlError::Scheme)).into()),
+        }
+    }
+
+    /// Waits for the peer's first frame. The URL in it is that of the key that the peer proved.
+    async fn introduced(&mut self) -> Result<AuthenticatedPeer, LinkError> {
         let (url, frame) = match self.next().await? {
             StreamFrame::Preflight { url, frame } => (url, frame),
             StreamFrame::Data { frame } => {
@@ -68,9 +91,6 @@ impl QuicSource {
             }
         };
         let peer = AuthenticatedPeer::new(key_of(self.connection.remote_id()), url)?;
-        if peer.url().scheme() != Scheme::Quic {
-            return Err(PeerViolation::from(StreamError::Url(PeerUrlError::Scheme)).into());
-        }
         self.introduction = Introduction::Held(frame);
         Ok(peer)
     }
@@ -95,31 +115,42 @@ impl QuicSource {
             Some(stream) => stream,
             none => {
                 let accepted = self.connection.accept_uni().await;
-                none.insert(accepted.map_err(|error| link_error(&error))?)
+                none.insert(accepted.map_err(|error| link_error(&self.connection, &error))?)
             }
         };
         let read = stream.read_many_chunks(&mut self.chunks[..]);
         let read = match self.deadline {
-            Some(deadline) => timeout_at(deadline, read)
-                .await
-                .map_err(|_| LinkError::broken("the peer did not finish a frame in time"))?,
+            Some(deadline) => timeout_at(deadline, read).await.map_err(|_| PeerViolation::FrameTimeout)?,
             None => read.await,
         };
-        match read.map_err(|error| read_error(&error))? {
-            Some(count) => {
+        let next_stream = Protocol::of(&self.connection) == Protocol::Kitsune2;
+        match read {
+            Ok(Some(count)) => {
                 for chunk in self.chunks.iter_mut().take(count) {
                     self.decoder.push(std::mem::take(chunk));
                 }
                 Ok(())
             }
-            None => Err(self.last_words().await),
+            Ok(None) | Err(ReadError::Reset(_)) if next_stream => {
+                self.forget_stream();
+                Ok(())
+            }
+            Ok(None) => Err(self.last_words().await),
+            Err(error) => Err(read_error(&self.connection, &error)),
         }
+    }
+
+    /// A Kitsune2 node whose write failed goes on with a new stream; what was unfinished on the old one is lost.
+    fn forget_stream(&mut self) {
+        self.stream = None;
+        self.deadline = None;
+        self.decoder = StreamDecoder::with_budget(self.limits, self.budget.clone());
     }
 
     /// The peer ended its stream, which it does before it closes: its reason comes now.
     async fn last_words(&self) -> LinkError {
         match timeout(self.close_time, self.connection.closed()).await {
-            Ok(error) => link_error(&error),
+            Ok(error) => link_error(&self.connection, &error),
             Err(_) => LinkError::broken("the peer ended its stream and did not close"),
         }
     }
@@ -137,7 +168,7 @@ impl QuicSource {
 impl FrameSource for QuicSource {
     async fn recv(&mut self, frames: &mut VecDeque<Bytes>) -> Result<(), LinkError> {
         if matches!(self.introduction, Introduction::Awaited) {
-            self.introduction().await?;
+            self.introduced().await?;
         }
         if let Introduction::Held(frame) = std::mem::replace(&mut self.introduction, Introduction::Done) {
             frames.push_back(frame);

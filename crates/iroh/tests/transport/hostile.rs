@@ -13,7 +13,7 @@ use std::{num::NonZeroUsize, time::Duration};
 /// A limit that a test lets expire.
 const SHORT: Duration = Duration::from_millis(200);
 
-fn data(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn data(payload: &[u8]) -> Vec<u8> {
     let space = quorate_testkit::transport::SPACE;
     let frame = Frame::Notify { space, data: payload.to_vec().into() }.into_encoded();
     encode_data(frame, &StreamLimits::default()).unwrap().to_bytes().to_vec()
@@ -54,7 +54,7 @@ async fn nobody_speaks_under_the_url_of_another() {
 async fn who_answers_cannot_speak_under_the_url_of_another_either() {
     let (node, victim) = (plain().await, plain().await);
     let stranger = Stranger::new().await;
-    stranger.endpoint.set_alpns(vec![quorate_iroh::ALPN.to_vec()]);
+    stranger.endpoint.set_alpns(vec![quorate_iroh::Protocol::Quorate.alpn().to_vec()]);
     let endpoint = stranger.endpoint.clone();
     let lie = introduction(&victim.url());
     let answering = tokio::spawn(async move {
@@ -166,12 +166,12 @@ async fn beyond_the_bound_newcomers_are_turned_away_and_later_let_in() {
     let (mut node, stranger) = (node(config, TransportConfig::default()).await, Stranger::new().await);
     let first = stranger.connect(&node.url()).await;
     let second = stranger.connect(&node.url()).await;
-    let turned_away = stranger.try_connect(&node.url(), quorate_iroh::ALPN).await;
+    let turned_away = stranger.try_connect(&node.url(), quorate_iroh::Protocol::Quorate.alpn()).await;
     assert!(turned_away.is_err(), "two are waiting already");
     first.close(0_u32.into(), b"");
     second.close(0_u32.into(), b"");
     // The places come back when the node has noticed.
-    while stranger.try_connect(&node.url(), quorate_iroh::ALPN).await.is_err() {}
+    while stranger.try_connect(&node.url(), quorate_iroh::Protocol::Quorate.alpn()).await.is_err() {}
     drop((first, second));
     let friend = plain().await;
     while friend.transport.connect(&node.url()).await.is_err() {}
@@ -182,6 +182,8 @@ async fn beyond_the_bound_newcomers_are_turned_away_and_later_let_in() {
 #[tokio::test]
 async fn another_protocol_is_not_spoken() {
     let (mut node, stranger) = (plain().await, Stranger::new().await);
-    assert!(stranger.try_connect(&node.url(), b"kitsune2/0").await.is_err());
+    for alpn in [b"kitsune2/0", b"quorate/2 "] {
+        assert!(stranger.try_connect(&node.url(), alpn).await.is_err());
+    }
     still_serves(&mut node).await;
 }

@@ -7,6 +7,7 @@
 
 mod hostile;
 mod peers;
+mod relay;
 mod stranger;
 mod suite;
 
@@ -19,7 +20,11 @@ use std::sync::Arc;
 async fn node(config: IrohConfig, core: TransportConfig) -> Node {
     let make = |hnd: Arc<TxImpHnd>| {
         let config = config.clone();
-        async move { IrohTransport::bind(config, hnd).await.unwrap() as Arc<dyn TxImp> }
+        async move {
+            let imp = IrohTransport::bind(config, hnd).await.unwrap();
+            imp.online().await;
+            imp as Arc<dyn TxImp>
+        }
     };
     Node::new(&make, core).await
 }

@@ -2,13 +2,16 @@
 
 use iroh::{
     Endpoint, EndpointAddr, RelayMode,
-    endpoint::{Connection, ConnectionError, RecvStream, SendStream, presets},
+    endpoint::{ConnectOptions, Connection, ConnectionError, RecvStream, SendStream, presets},
 };
+use quorate_iroh::Protocol;
 use quorate_transport::CloseCode;
 use quorate_wire::{Frame, PeerUrl, StreamLimits, stream::encode_preflight};
 
 pub(crate) struct Stranger {
     pub(crate) endpoint: Endpoint,
+    /// The relay that it is at, if any: it speaks `kitsune2/0` then.
+    relay: Option<String>,
 }
 
 /// A connection of a stranger, and the stream it writes.
@@ -21,18 +24,32 @@ impl Stranger {
     pub(crate) async fn new() -> Self {
         let builder =
             Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Disabled).clear_ip_transports();
-        Self { endpoint: builder.bind_addr("127.0.0.1:0").unwrap().bind().await.unwrap() }
+        let endpoint = builder.bind_addr("127.0.0.1:0").unwrap().bind().await.unwrap();
+        Self { endpoint, relay: None }
+    }
+
+    /// One that speaks `kitsune2/0` through a relay.
+    pub(crate) async fn at_relay(relay: &str) -> Self {
+        let mode = RelayMode::custom([relay.parse().unwrap()]);
+        let builder = Endpoint::builder(presets::Minimal).relay_mode(mode).clear_ip_transports();
+        let endpoint = builder.bind_addr("127.0.0.1:0").unwrap().bind().await.unwrap();
+        endpoint.online().await;
+        Self { endpoint, relay: Some(relay.to_owned()) }
     }
 
     /// The URL that belongs to its key.
     pub(crate) fn url(&self) -> PeerUrl {
+        if let Some(relay) = &self.relay {
+            return format!("{relay}/{}", self.endpoint.id()).parse().unwrap();
+        }
         let addr = self.endpoint.bound_sockets()[0];
         format!("quic://{addr}/{}", self.endpoint.id()).parse().unwrap()
     }
 
     /// Connects and says nothing yet.
     pub(crate) async fn connect(&self, to: &PeerUrl) -> Connection {
-        self.try_connect(to, quorate_iroh::ALPN).await.unwrap()
+        let protocol = if self.relay.is_some() { Protocol::Kitsune2 } else { Protocol::Quorate };
+        self.try_connect(to, protocol.alpn()).await.unwrap()
     }
 
     pub(crate) async fn try_connect(
@@ -40,9 +57,23 @@ impl Stranger {
         to: &PeerUrl,
         alpn: &[u8],
     ) -> Result<Connection, iroh::endpoint::ConnectError> {
-        let id = to.peer_id().unwrap().parse().unwrap();
-        let addr = EndpointAddr::new(id).with_ip_addr(to.socket_addr().unwrap());
-        self.endpoint.connect(addr, alpn).await
+        self.offer(to, &[alpn]).await
+    }
+
+    /// Connects with these protocols, the preferred one first.
+    pub(crate) async fn offer(
+        &self,
+        to: &PeerUrl,
+        alpns: &[&[u8]],
+    ) -> Result<Connection, iroh::endpoint::ConnectError> {
+        let addr = EndpointAddr::new(to.peer_id().unwrap().parse().unwrap());
+        let addr = match &self.relay {
+            Some(relay) => addr.with_relay_url(relay.parse().unwrap()),
+            None => addr.with_ip_addr(to.socket_addr().unwrap()),
+        };
+        let more = alpns[1..].iter().map(|alpn| alpn.to_vec()).collect();
+        let options = ConnectOptions::new().with_additional_alpns(more);
+        Ok(self.endpoint.connect_with_opts(addr, alpns[0], options).await?.await?)
     }
 
     /// Connects and writes these bytes.

@@ -9,9 +9,9 @@ use quorate_transport::{
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::sync::{
     Arc, Mutex, OnceLock, PoisonError,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+    atomic::{AtomicU32, Ordering},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// The space of every node.
 pub const SPACE: SpaceId = SpaceId::from_static(b"conformance");
@@ -53,7 +53,7 @@ impl Node {
             heard,
             veto: Mutex::default(),
             reject: Mutex::default(),
-            unresponsive: AtomicBool::new(false),
+            unresponsive: watch::Sender::new(false),
         });
         let handler: Arc<dyn TxHandler> = ear.clone();
         let config = TransportConfig { allow_unauthenticated: true, ..config };
@@ -124,7 +124,13 @@ impl Node {
 
     /// Whether a peer was ever reported as unresponsive.
     pub fn has_seen_unresponsive(&self) -> bool {
-        self.ear.unresponsive.load(Ordering::Relaxed)
+        *self.ear.unresponsive.borrow()
+    }
+
+    /// Waits until a peer is reported as unresponsive.
+    pub async fn wait_unresponsive(&self) {
+        // The sender lives as long as the node.
+        let _ = self.ear.unresponsive.subscribe().wait_for(|seen| *seen).await;
     }
 }
 
@@ -134,7 +140,7 @@ struct Ear {
     heard: mpsc::UnboundedSender<Event>,
     veto: Mutex<Option<&'static str>>,
     reject: Mutex<Option<&'static str>>,
-    unresponsive: AtomicBool,
+    unresponsive: watch::Sender<bool>,
 }
 
 impl Ear {
@@ -182,7 +188,7 @@ impl TxSpaceHandler for Ear {
         Ok(())
     }
     async fn set_unresponsive(&self, _: &PeerUrl, _: quorate_base::Wall) {
-        self.unresponsive.store(true, Ordering::Relaxed);
+        self.unresponsive.send_replace(true);
     }
 }
 
