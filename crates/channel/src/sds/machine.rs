@@ -84,7 +84,7 @@ pub enum SdsEvent {
         sequence: u64,
         /// Who has it.
         by: ParticipantId,
-        /// Whether the policy is now satisfied, and the message no more repeated.
+        /// Whether as many as the policy asks for now have all messages of the send, which are no more repeated.
         satisfied: bool,
     },
     /// These messages are missing for good; what follows them was delivered without them.

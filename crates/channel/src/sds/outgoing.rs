@@ -364,7 +364,6 @@ impl Outgoing {
 
     /// `by` has one more message. Where as many as the policy asks for have it, it rests: they may complete the send by
     /// what else is under way. It is repeated only when that stops growing, or goes at once where everybody named has it.
-    /// An acknowledgement that waited for others (`on_receipt` is false) measures no round trip.
     fn acknowledge(
         &mut self,
         now: Mono,
@@ -376,7 +375,7 @@ impl Outgoing {
         entry.acked_by.insert(by.clone());
         let request = entry.request;
         if self.policy.is_satisfied_by(&entry.acked_by) {
-            // Karn's rule: an answer to a message sent twice measures nothing.
+            // Karn's rule: an answer to a message sent twice measures nothing. Nor does one that waited for others.
             if let (true, 1, Some(left_at)) = (on_receipt, entry.attempts, entry.left_at) {
                 self.round_trip.sample(now.since(left_at));
             }

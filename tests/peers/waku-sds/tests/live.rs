@@ -63,6 +63,7 @@ fn both_ways_at_30_percent_loss_and_with_repair() {
 #[test]
 fn short_citations_are_enough() {
     // As the LIP recommends: two. What is not cited any more, the filters have.
-    let (ours, theirs) = both("--send 30 --expect 30 --drop 0.1", "--send 30 --expect 30 --drop 0.1 --causal 10 --linger 6");
+    let (ours, theirs) =
+        both("--send 30 --expect 30 --drop 0.1", "--send 30 --expect 30 --drop 0.1 --causal 10 --linger 6");
     agree(&ours, &theirs);
 }

@@ -52,13 +52,15 @@ impl Pair {
     /// A batch: wrapped, unwrapped, acknowledged.
     fn batch(&mut self) {
         let millis = self.now.mono.elapsed() + Duration::from_millis(200);
-        self.now = Now::new(Mono::from_origin(millis), Wall::from_unix(Duration::from_secs(1_764_000_000) + millis));
+        self.now =
+            Now::new(Mono::from_origin(millis), Wall::from_unix(Duration::from_secs(1_764_000_000) + millis));
         let contents: Vec<Bytes> = (0..BATCH).map(|number| vec![number as u8; SIZE].into()).collect();
         let begin = Instant::now();
         let mut wire = Vec::with_capacity(contents.len());
         for content in contents {
             self.sent += 1;
-            let sequence = self.alice.handle_send(self.now, RequestId(self.sent), content).expect("there is room");
+            let sequence =
+                self.alice.handle_send(self.now, RequestId(self.sent), content).expect("there is room");
             let message = self.alice.prepare(self.now, Due::Message(sequence)).expect("it is new");
             self.alice.handle_attempted(self.now, sequence, true);
             wire.push(message.bytes);
@@ -143,7 +145,9 @@ fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let histories: &[u64] = if quick { &[1_000, 10_000] } else { &[1_000, 10_000, 100_000] };
     let messages = if quick { 4_096 } else { 16_384 };
-    println!("1 KiB payloads; microseconds a message, messages a second (wrap, unwrap and acknowledgement), bytes");
+    println!(
+        "1 KiB payloads; microseconds a message, messages a second (wrap, unwrap and acknowledgement), bytes"
+    );
     println!("                 history      wrap    unwrap       ack  messages    beside      sync");
     let compact = ours("compact, lip", Profile::Compact, Dialect::Lip, histories, messages);
     ours("compact, nim", Profile::Compact, Dialect::Nim, histories, messages);
@@ -155,7 +159,11 @@ fn main() {
     theirs(more, if quick { 200 } else { 1_000 }, 2);
     for (what, theirs) in [("empty history", by_default), ("some history", after)] {
         if let Some(theirs) = theirs {
-            println!("against @waku/sds, {what}: compact {:.0} times, interop {:.0} times", compact / theirs, interop / theirs);
+            println!(
+                "against @waku/sds, {what}: compact {:.0} times, interop {:.0} times",
+                compact / theirs,
+                interop / theirs
+            );
         }
     }
 }
