@@ -529,7 +529,12 @@ impl Incoming {
             time: 0,
             past: BTreeSet::new(),
         });
-        set.time = set.time.max(arrival.time);
+        // Siblings bear consecutive times, so any of them tells that of the last, which later messages cite.
+        let siblings_after = match structured {
+            Some(_) => count.saturating_sub(1 + u64::from(arrival.segment.place())),
+            None => 0,
+        };
+        set.time = set.time.max(arrival.time.saturating_add(siblings_after));
         match (structured, origin) {
             (Some(id), SegmentOrigin::Structured(_, base)) => {
                 set.last_id = id.sibling(base + count - 1).to_message_id();
