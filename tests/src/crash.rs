@@ -43,7 +43,7 @@ pub fn config(other: &str, per_epoch: Option<u32>) -> ChannelConfig {
 
 /// A payload that says its number; some have several segments.
 pub fn payload(number: u32) -> Bytes {
-    let len = if number % 10 == 0 { 60_000 } else { 64 };
+    let len = if number.is_multiple_of(10) { 60_000 } else { 64 };
     let mut bytes = number.to_be_bytes().to_vec();
     bytes.resize(len, (number % 251) as u8);
     bytes.into()
