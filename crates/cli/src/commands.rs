@@ -2,14 +2,14 @@
 
 use crate::demo::{self, DemoArgs};
 use crate::exit::Failure;
-use crate::{output, recv, send};
+use crate::{inspect, node, output, recv, send};
 use clap::{Parser, Subcommand};
 use std::time::Duration;
 
 /// How long tasks that are left may take when all is said.
 const WIND_UP: Duration = Duration::from_millis(500);
 
-/// Files to a group, over an encrypted channel that repairs what the network loses.
+/// Files to a group, over an encrypted channel that repairs what the network loses; and what a peer says, by hand.
 ///
 /// Exit codes: 0 all was done, 1 a delivery failed, 2 the options or what they name cannot be used.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Recv(recv::Arguments),
     Send(send::Arguments),
+    Node(node::Arguments),
+    Inspect(inspect::Arguments),
 }
 
 /// Does it.
@@ -37,6 +39,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => drive(demo::run(&args)),
         Command::Recv(arguments) => told(arguments.json, drive(recv::run(arguments))),
         Command::Send(arguments) => told(arguments.json, drive(send::run(arguments))),
+        Command::Node(arguments) => told(arguments.json, drive(node::run(arguments))),
+        Command::Inspect(arguments) => told(arguments.json, inspect::run(&arguments)),
     }
 }
 

@@ -7,6 +7,8 @@ mod commands;
 mod demo;
 mod exit;
 mod group;
+mod inspect;
+mod node;
 mod output;
 mod progress;
 mod recv;
