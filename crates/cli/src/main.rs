@@ -6,14 +6,21 @@
 mod commands;
 mod demo;
 mod exit;
+mod federation;
 mod group;
+mod guardians;
 mod inspect;
+mod invite;
 mod node;
 mod output;
 mod progress;
+mod proof;
+mod query;
 mod recv;
+mod sds;
 mod send;
 mod signal;
+mod versions;
 
 use clap::Parser;
 use commands::Options;

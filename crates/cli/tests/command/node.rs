@@ -6,6 +6,7 @@ use bytes::Bytes;
 use quorate::iroh::{IrohConfig, IrohTransport};
 use quorate::transport::{TransportConfig, TxHandler, TxImp, TxImpHnd};
 use quorate::wire::{Frame, PeerUrl};
+use quorate_testkit::{netns, relay::Relay};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -56,6 +57,23 @@ fn two_nodes_talk_and_part_with_a_reason() {
     b.ended().with(0);
     a.signal("TERM");
     a.ended().with(0);
+}
+
+#[test]
+fn through_a_relay_nodes_are_peers_too() {
+    netns::alone(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let relay = runtime.block_on(Relay::start());
+        let words = ["--relay", &relay.url(), "--allow-plain-text"];
+        let ((mut a, url_a), (mut b, url_b)) = pair(&words, &words);
+        for url in [&url_a, &url_b] {
+            assert!(url.starts_with(&relay.url()), "{url}");
+        }
+        a.ask(&format!("notify {url_b} room through the relay"));
+        assert_eq!(texts(&mut b, "notify"), (url_a.as_str().into(), "through the relay".into()));
+        b.ask(&format!("disconnect {url_a} enough"));
+        assert_eq!(a.event("disconnect")["reason"], "enough");
+    });
 }
 
 #[test]
