@@ -37,6 +37,7 @@ exec "$0" "$@"
 ///
 /// It must be called from the test function itself: the test binary is run again with the name of the function
 /// that `test` was written in. Panics when that run fails.
+#[expect(clippy::panic, reason = "a test that cannot run as it must, or failed, has to fail")]
 pub fn alone<T: FnOnce()>(test: T) {
     match place() {
         Place::Alone => test(),

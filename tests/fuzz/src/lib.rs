@@ -5,24 +5,32 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
+mod connect_info;
+mod fanout;
 mod filter;
 mod frame;
+mod invite_code;
 mod peer_url;
 mod preflight;
 mod sds;
 mod segment;
 mod stream;
 mod versions;
+mod versions_binary;
 
 pub use channel::channel;
+pub use connect_info::connect_info;
+pub use fanout::fanout;
 pub use filter::filter;
 pub use frame::frame;
+pub use invite_code::invite_code;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
 pub use versions::versions;
+pub use versions_binary::versions_binary;
 
 /// A target by name.
 pub struct Target {
@@ -35,12 +43,16 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
+    Target { name: "connect_info", run: connect_info },
+    Target { name: "fanout", run: fanout },
     Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
+    Target { name: "invite_code", run: invite_code },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
     Target { name: "versions", run: versions },
+    Target { name: "versions_binary", run: versions_binary },
 ];
