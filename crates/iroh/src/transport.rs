@@ -50,8 +50,8 @@ impl IrohTransport {
         let own = OwnUrls::new(direct, status.as_ref().map(watch::Sender::subscribe));
         let links = Arc::new(LinkConfig {
             limits: LinkConfig::limits(hnd.config()),
-            budget: PartialBudget::new(config.partial_bytes),
-            frame_time: config.frame_time,
+            budget: PartialBudget::new(hnd.config().partial_bytes.get()),
+            frame_time: hnd.config().frame_time,
             close_time: hnd.config().close_time,
         });
         let dialer = QuicDialer {

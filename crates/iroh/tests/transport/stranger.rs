@@ -118,3 +118,19 @@ pub(crate) fn introduction(url: &PeerUrl) -> Vec<u8> {
     let frame = Frame::Preflight { data: bytes::Bytes::new() }.into_encoded();
     encode_preflight(url, frame, &StreamLimits::default()).unwrap().to_bytes().to_vec()
 }
+
+/// The same with these bytes in the place of the frame.
+pub(crate) fn introduction_of(url: &PeerUrl, frame: &[u8]) -> Vec<u8> {
+    let url = url.as_str().as_bytes();
+    let (body, named) = ((4 + url.len() + frame.len()) as u32, url.len() as u32);
+    [&[0], &body.to_be_bytes()[..], &named.to_be_bytes(), url, frame].concat()
+}
+
+/// Dials an address.
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    to: &PeerUrl,
+) -> Result<Connection, iroh::endpoint::ConnectError> {
+    let addr = EndpointAddr::new(to.peer_id().unwrap().parse().unwrap());
+    endpoint.connect(addr.with_ip_addr(to.socket_addr().unwrap()), Protocol::Quorate.alpn()).await
+}
