@@ -75,8 +75,8 @@ where
 #[doc(hidden)]
 #[macro_export]
 macro_rules! for_each_transport_check {
-    ($callback:ident!($($argument:tt)*)) => {
-        $callback! { $($argument)*;
+    ([$($callback:tt)*]($($argument:tt)*)) => {
+        $($callback)*! { $($argument)*;
             both_directions,
             preflights_come_first_and_once,
             frames_keep_their_order,
@@ -105,7 +105,7 @@ macro_rules! for_each_transport_check {
 #[macro_export]
 macro_rules! conformance_tests {
     ($make:expr) => {
-        $crate::for_each_transport_check!(__conformance_tests!($make));
+        $crate::for_each_transport_check!([$crate::__conformance_tests]($make));
     };
 }
 
@@ -127,7 +127,7 @@ pub async fn conformance(make: impl MakeImp) {
     macro_rules! run {
         ($make:expr; $($check:ident,)*) => {{ $($check(&$make).await;)* }};
     }
-    for_each_transport_check!(run!(make));
+    for_each_transport_check!([run](make));
 }
 
 async fn pair(make: &impl MakeImp) -> (Node, Node) {

@@ -23,7 +23,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// Peers at `ws://ip:port`. (`PeerUrl` has no scheme for TCP; the address is what counts.)
-pub struct TcpTransport {
+pub(crate) struct TcpTransport {
     url: PeerUrl,
     sessions: Sessions,
     accepting: JoinHandle<()>,
@@ -31,7 +31,7 @@ pub struct TcpTransport {
 
 impl TcpTransport {
     /// Listens at an address such as `127.0.0.1:0`.
-    pub async fn bind(addr: &str, hnd: Arc<TxImpHnd>) -> Result<Self, Failure> {
+    pub(crate) async fn bind(addr: &str, hnd: Arc<TxImpHnd>) -> Result<Self, Failure> {
         let listener = TcpListener::bind(addr).await?;
         let url: PeerUrl = format!("ws://{}", listener.local_addr()?).parse()?;
         let limit = hnd.config().preflight_time;
@@ -190,7 +190,7 @@ impl FrameSource for Source {
 
 /// TCP has no close reason, so the last frame is one: a disconnect that says the code and the words.
 fn goodbye(close: &Close) -> Frame {
-    Frame::Disconnect { data: format!("{} {}", close.code.number(), close.reason).into() }
+    Frame::Disconnect { reason: format!("{} {}", close.code.number(), close.reason).into() }
 }
 
 fn last_words(frame: &Bytes) -> Option<Close> {

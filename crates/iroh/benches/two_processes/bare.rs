@@ -17,7 +17,7 @@ async fn endpoint() -> Result<Endpoint, Failure> {
 
 /// The other side: reads so many bytes as the first eight say and answers with one; then sends back, size by
 /// size, what comes.
-pub async fn serve() -> Result<(), Failure> {
+pub(crate) async fn serve() -> Result<(), Failure> {
     let endpoint = endpoint().await?;
     let addr = endpoint.bound_sockets().first().copied().ok_or("no socket")?;
     println!("{} {addr}", endpoint.id());
@@ -36,7 +36,7 @@ pub async fn serve() -> Result<(), Failure> {
 }
 
 /// Measures.
-pub async fn run(peer: &Peer, work: Work) -> Result<Figures, Failure> {
+pub(crate) async fn run(peer: &Peer, work: Work) -> Result<Figures, Failure> {
     let endpoint = endpoint().await?;
     let (id, addr) = peer.address.split_once(' ').ok_or("no address")?;
     let addr = EndpointAddr::new(id.parse()?).with_ip_addr(addr.parse::<SocketAddr>()?);

@@ -10,31 +10,31 @@ use tokio::{
 };
 
 /// Why a benchmark could not be run.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// One measurement: so many messages of this size one way, then so many there and back.
 #[derive(Debug, Clone, Copy)]
-pub struct Work {
+pub(crate) struct Work {
     /// Bytes of payload.
-    pub size: usize,
+    pub(crate) size: usize,
     /// Messages one way.
-    pub count: usize,
+    pub(crate) count: usize,
     /// Messages there and back, one after the other.
-    pub pings: usize,
+    pub(crate) pings: usize,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// Messages a second, until the other side has said that it has all.
-    pub per_second: f64,
+    pub(crate) per_second: f64,
     /// The middle of the round trips.
-    pub round_trip: Duration,
+    pub(crate) round_trip: Duration,
 }
 
 impl Figures {
     /// Of `work` that took until `arrived`, and these round trips.
-    pub fn of(work: Work, took: Duration, mut trips: Vec<Duration>) -> Self {
+    pub(crate) fn of(work: Work, took: Duration, mut trips: Vec<Duration>) -> Self {
         trips.sort_unstable();
         let round_trip = trips.get(trips.len() / 2).copied().unwrap_or_default();
         Self { per_second: work.count as f64 / took.as_secs_f64(), round_trip }
@@ -42,7 +42,7 @@ impl Figures {
 }
 
 /// The median of each figure by itself.
-pub fn median(rounds: &[Figures]) -> Figures {
+pub(crate) fn median(rounds: &[Figures]) -> Figures {
     let mut rates: Vec<_> = rounds.iter().map(|round| round.per_second).collect();
     let mut trips: Vec<_> = rounds.iter().map(|round| round.round_trip).collect();
     rates.sort_by(f64::total_cmp);
@@ -51,7 +51,7 @@ pub fn median(rounds: &[Figures]) -> Figures {
 }
 
 /// How long each of `pings` round trips takes.
-pub async fn round_trips(
+pub(crate) async fn round_trips(
     pings: usize,
     mut ping: impl AsyncFnMut() -> Result<(), Failure>,
 ) -> Result<Vec<Duration>, Failure> {
@@ -66,15 +66,15 @@ pub async fn round_trips(
 
 /// The other process; it ends with this value.
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Where it is reached: the first line that it prints.
-    pub address: String,
+    pub(crate) address: String,
     _process: Child,
 }
 
 impl Peer {
     /// Starts this program again with `argument`.
-    pub async fn start(argument: &str) -> Result<Self, Failure> {
+    pub(crate) async fn start(argument: &str) -> Result<Self, Failure> {
         let mut process = Command::new(std::env::current_exe()?)
             .arg(argument)
             .stdout(Stdio::piped())

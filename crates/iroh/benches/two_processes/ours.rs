@@ -51,7 +51,7 @@ async fn node() -> Result<(Transport, Arc<App>, Heard), Failure> {
 }
 
 /// The other side: the first message says how many follow; the last of them, and each one later, is answered.
-pub async fn serve() -> Result<(), Failure> {
+pub(crate) async fn serve() -> Result<(), Failure> {
     let (transport, app, mut heard) = node().await?;
     println!("{}", transport.url().ok_or("no address")?);
     while let Some((peer, data)) = heard.recv().await {
@@ -64,7 +64,7 @@ pub async fn serve() -> Result<(), Failure> {
 }
 
 /// Measures.
-pub async fn run(peer: &Peer, work: Work) -> Result<Figures, Failure> {
+pub(crate) async fn run(peer: &Peer, work: Work) -> Result<Figures, Failure> {
     let (transport, _app, mut heard) = node().await?;
     let url: PeerUrl = peer.address.parse()?;
     let mut call = async |data: Bytes| -> Result<(), Failure> {

@@ -1,6 +1,5 @@
 //! What every transport promises, held by this one.
 
-use futures::future::BoxFuture;
 use quorate_iroh::{IrohConfig, IrohTransport, SecretKey};
 use quorate_testkit::transport::{self as suite, MakeImp};
 use quorate_transport::{TxImp, TxImpHnd};
@@ -36,23 +35,21 @@ impl MakeImp for Nodes {
         imp
     }
 
-    fn make_again(&self, url: &PeerUrl, hnd: Arc<TxImpHnd>) -> BoxFuture<'_, Option<Arc<dyn TxImp>>> {
+    async fn make_again(&self, url: &PeerUrl, hnd: Arc<TxImpHnd>) -> Option<Arc<dyn TxImp>> {
         let secret_key = self.keys.lock().unwrap().get(url).cloned();
-        let bind_addr =
-            if self.config.relay.is_none() { url.socket_addr().unwrap() } else { self.config.bind_addr };
+        let bind_addr = url.socket_addr().filter(|_| self.config.relay.is_none());
+        let bind_addr = bind_addr.unwrap_or(self.config.bind_addr);
         let config = IrohConfig { secret_key, bind_addr, ..self.config.clone() };
-        Box::pin(async move {
-            let imp = loop {
-                // The transport that has the port may not have ended yet.
-                match IrohTransport::bind(config.clone(), Arc::clone(&hnd)).await {
-                    Ok(imp) => break imp,
-                    Err(error) => assert!(error.is_retryable(), "{error}"),
-                }
-                tokio::task::yield_now().await;
-            };
-            imp.online().await;
-            Some(imp as Arc<dyn TxImp>)
-        })
+        let imp = loop {
+            // The transport that has the port may not have ended yet.
+            match IrohTransport::bind(config.clone(), Arc::clone(&hnd)).await {
+                Ok(imp) => break imp,
+                Err(error) => assert!(error.is_retryable(), "{error}"),
+            }
+            tokio::task::yield_now().await;
+        };
+        imp.online().await;
+        Some(imp)
     }
 }
 
