@@ -17,6 +17,7 @@ mod machines;
 mod out;
 mod peers;
 mod process;
+mod sim;
 mod test;
 mod tidy;
 mod tools;
@@ -57,6 +58,11 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "peers", help: "our code against that of others: [NAME…] [-- FILTER…]", run: peers::run
+    },
+    Command {
+        name: "sim",
+        help: "groups in virtual time: [--quick | --nightly] [--seed N] [--write]",
+        run: sim::run,
     },
     Command { name: "help", help: "this list", run: help },
 ];

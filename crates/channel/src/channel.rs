@@ -15,18 +15,15 @@ use crate::cipher::{Cipher, CipherContext, Keyring};
 use crate::config::{ChannelConfig, ConfigError};
 use crate::envelope::MessageEnvelope;
 use crate::error::{IngressError, SendError, SendRefused};
-use crate::ids::{ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId, SenderTag};
+use crate::ids::{ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId};
 use crate::output::{ChannelEvent, DispatchOutcome, Output};
 use crate::rate_limit::{BudgetState, RateLimiter, SpentBudget};
 use crate::request::{GivenUp, Requests, SegmentState};
-use crate::sds::{
-    Dependency, Frontier, Incoming, IncomingConfig, IncomingEvent, Lamport, Outgoing, Schedule, Voids,
-};
+use crate::sds::{Content, Sds, SenderAuth};
 use crate::segment::{Reassembler, ReassemblyLimits, Segmenter};
 use crate::stats::ChannelStats;
 use bytes::Bytes;
 use egress::{Flight, Queued};
-use fastrand::Rng;
 use quorate_base::{Mono, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -79,27 +76,15 @@ pub struct ReliableChannel {
     identity: Identity,
     config: ChannelConfig,
     context: CipherContext,
-    own: SenderTag,
-    random: Rng,
     now: Now,
     closed: bool,
 
     segmenter: Segmenter,
-    next_sequence: u64,
     next_request: u64,
     requests: Requests,
-    /// What each unsent message cited, should it have to be taken back.
-    cited: BTreeMap<RequestId, (MessageId, Vec<Dependency>)>,
-
-    lamport: Lamport,
-    frontier: Frontier,
-    outgoing: Outgoing,
-    voids: Voids,
-    incoming: Incoming,
-    schedule: Schedule,
+    sds: Sds,
     ephemerals: Reassembler,
     next_ephemeral: u64,
-    recent_ephemerals: VecDeque<MessageId>,
 
     limiter: RateLimiter<Queued>,
     budget: BudgetState,
@@ -122,33 +107,18 @@ impl ReliableChannel {
         entropy: u64,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
-        let own = SenderTag::derive(&identity.participant, entropy);
-        let incoming = IncomingConfig {
-            lost_after: config.lost_after,
-            join: config.join,
-            reassembly: config.reassembly(),
-            max_participants: config.max_participants,
-        };
+        let (channel, participant) = (identity.channel.clone(), identity.participant.clone());
+        let sds = Sds::open(now, channel, participant, Content::Segment, config.sds(), entropy)?;
         Ok(Self {
             context: CipherContext { channel: identity.channel.clone(), topic: identity.topic.clone() },
-            own,
-            random: Rng::with_seed(entropy),
             now,
             closed: false,
             segmenter: Segmenter::new(config.segment_bytes).with_parity(config.parity_permille),
-            next_sequence: 0,
             next_request: 1,
             requests: Requests::default(),
-            cited: BTreeMap::new(),
-            lamport: Lamport::starting_at(now.wall),
-            frontier: Frontier::default(),
-            outgoing: Outgoing::new(config.acks.clone(), config.retransmit),
-            voids: Voids::new(config.delivery_timeout),
-            incoming: Incoming::new(now, own, incoming),
-            schedule: Schedule::new(config.sync),
+            sds,
             ephemerals: ephemeral_reassembler(),
             next_ephemeral: 0,
-            recent_ephemerals: VecDeque::new(),
             limiter: RateLimiter::new(now, config.rate_limit),
             budget: BudgetState::Normal,
             keyring: Keyring::new(cipher),
@@ -159,6 +129,23 @@ impl ReliableChannel {
             identity,
             config,
         })
+    }
+
+    /// From here on messages are signed, and only those are read that their sender signed. To be called before anything is sent.
+    #[must_use]
+    pub fn with_sender_auth(mut self, auth: SenderAuth) -> Self {
+        self.sds.authenticate(auth);
+        self
+    }
+
+    /// The keys, where messages are signed: to change the roster.
+    pub const fn sender_auth(&mut self) -> Option<&mut SenderAuth> {
+        self.sds.auth_mut()
+    }
+
+    /// A store holds the SDS message `id`, ours or a received one, under `hint`: later messages say so (LIP `retrieval_hint`).
+    pub fn handle_hint(&mut self, id: &MessageId, hint: Bytes) {
+        self.sds.handle_hint(id, hint);
     }
 
     /// Accepts a payload for sending, and returns the name under which its outcomes are told.
@@ -186,7 +173,9 @@ impl ReliableChannel {
         }
         let outcome = self.ingest(now, envelope);
         self.count_ingress(&outcome);
-        self.collect(now);
+        // What was refused may have brought news all the same.
+        let _ = self.collect(now);
+        self.queue_due(now);
         self.pump(now);
         outcome
     }
@@ -209,18 +198,11 @@ impl ReliableChannel {
         while let Some((given_up, unsent)) = self.requests.poll_expired(now.mono) {
             self.expire(given_up, unsent);
         }
-        while let Some(sequence) = self.outgoing.poll_due(now.mono) {
-            self.repeat(now, sequence);
-        }
         while self.ephemerals.poll_expired(now.mono).is_some() {}
         self.keyring.handle_timeout(now.mono, self.requests.oldest());
-        self.incoming.handle_timeout(now);
-        if self.schedule.is_due(now.mono) {
-            let random = self.random.f64();
-            self.schedule.synced(now.mono, random);
-            self.limiter.enqueue_urgent(Queued::Sync);
-        }
-        self.collect(now);
+        self.sds.handle_timeout(now);
+        let _ = self.collect(now);
+        self.queue_due(now);
         self.pump(now);
     }
 
@@ -241,8 +223,8 @@ impl ReliableChannel {
         }
         for given_up in self.requests.drain() {
             let request = given_up.request;
-            let lacking = self.outgoing.lacking(given_up.sequences.clone());
-            self.outgoing.forget(request, given_up.sequences);
+            let lacking = self.sds.lacking(given_up.sequences.clone());
+            self.sds.forget(request, given_up.sequences);
             self.event(if given_up.sent {
                 ChannelEvent::DeliveryError { request, lacking }
             } else {
@@ -268,10 +250,8 @@ impl ReliableChannel {
         };
         let timers = [
             self.requests.poll_timeout(),
-            self.outgoing.poll_timeout(),
-            self.incoming.poll_timeout(),
+            self.sds.poll_timeout(),
             self.ephemerals.poll_timeout(),
-            self.schedule.poll_timeout(),
             self.keyring.poll_timeout(),
             limiter,
         ];
@@ -318,17 +298,26 @@ impl ReliableChannel {
 
     /// Whether nothing sent waits for an outcome.
     pub fn is_idle(&self) -> bool {
-        self.outgoing.is_empty() && self.in_flight.is_empty() && self.limiter.is_empty()
+        self.sds.unacknowledged() == 0 && self.in_flight.is_empty() && self.limiter.is_empty()
     }
 
     /// What was counted so far.
     pub fn stats(&self) -> ChannelStats {
+        let sds = self.sds.stats();
         ChannelStats {
-            unacknowledged: self.outgoing.len() as u64,
-            waiting: self.incoming.waiting() as u64,
+            retransmissions: sds.retransmissions,
+            syncs_sent: sds.syncs_sent,
+            segments_received: self.stats.segments_received + sds.accepted,
+            duplicates: self.stats.duplicates + sds.duplicates,
+            late: sds.late,
+            gaps: sds.gaps,
+            repairs_asked: sds.repairs_asked,
+            repairs_given: sds.repairs_given,
+            unacknowledged: self.sds.unacknowledged() as u64,
+            waiting: self.sds.waiting() as u64,
             queued: self.limiter.len() as u64,
-            receive_bytes: (self.incoming.bytes() + self.ephemerals.bytes()) as u64,
-            segments: self.stats.segments.plus(self.incoming.segment_counts()).plus(self.ephemerals.counts()),
+            segments: self.stats.segments.plus(self.sds.segment_counts()).plus(self.ephemerals.counts()),
+            receive_bytes: (self.sds.receive_bytes() + self.ephemerals.bytes()) as u64,
             ..self.stats.clone()
         }
     }
@@ -340,7 +329,7 @@ impl ReliableChannel {
     /// A send's deadline passed: it never left, or was not acknowledged by all it should be.
     fn expire(&mut self, given_up: GivenUp, unsent: usize) {
         let request = given_up.request;
-        let lacking = self.outgoing.lacking(given_up.sequences.clone());
+        let lacking = self.sds.lacking(given_up.sequences.clone());
         let sent = given_up.sent;
         self.take_back(given_up);
         self.event(if sent {
@@ -352,43 +341,11 @@ impl ReliableChannel {
 
     /// Forgets a send that is given up; one that never left is not cited by later ones.
     fn take_back(&mut self, given_up: GivenUp) {
-        self.outgoing.forget(given_up.request, given_up.sequences.clone());
-        if let Some((id, cited)) = self.cited.remove(&given_up.request)
-            && !given_up.sent
-        {
-            self.frontier.failed(&id, &cited);
-            self.voids.push(self.now.mono, given_up.sequences);
+        if given_up.sent {
+            self.sds.forget(given_up.request, given_up.sequences);
+        } else {
+            self.sds.undo(self.now, given_up.request, given_up.sequences);
         }
-    }
-
-    /// Turns what the receiving side has to say into events.
-    fn collect(&mut self, now: Now) {
-        while let Some(event) = self.incoming.poll_event() {
-            match event {
-                IncomingEvent::Deliver(delivery) => {
-                    self.lamport.observe(delivery.time);
-                    self.frontier.delivered(delivery.id, delivery.time, delivery.past);
-                    let random = self.random.f64();
-                    self.schedule.activity(now.mono, random);
-                    self.received(delivery.sender, delivery.payload, false);
-                }
-                IncomingEvent::Gap(missing) => {
-                    self.stats.gaps += 1;
-                    self.event(ChannelEvent::Gap { missing });
-                }
-            }
-        }
-        // A sync that waits for the rate limit carries the news that comes until it leaves.
-        if self.incoming.has_news() && !self.limiter.has_urgent() {
-            let random = self.random.f64();
-            self.schedule.acknowledge(now.mono, random);
-        }
-    }
-
-    fn received(&mut self, sender: ParticipantId, payload: Bytes, ephemeral: bool) {
-        self.stats.messages_received += 1;
-        self.stats.bytes_received += payload.len() as u64;
-        self.event(ChannelEvent::Received { sender, payload, ephemeral });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ids::ParticipantId;
 use crate::rate_limit::RateLimitConfig;
-use crate::sds::SyncConfig;
+use crate::sds::{Dialect, IncomingConfig, Profile, RepairConfig, SdsConfig, SyncConfig};
 use crate::segment::ReassemblyLimits;
 use quorate_base::{Backoff, Wall};
 use std::collections::BTreeSet;
@@ -22,6 +22,10 @@ pub struct ChannelConfig {
     /// Parity segments for a thousand data segments, 0 to 1,000, rounded up. 125 is 12.5 %: any eighth of a payload's
     /// segments may get lost without a repetition. Default 0: no parity.
     pub parity_permille: u16,
+    /// Whose SDS messages are spoken: all participants of a channel speak one. Default [`Dialect::Lip`].
+    pub dialect: Dialect,
+    /// What they carry beside content and citations. Default [`Profile::Compact`].
+    pub profile: Profile,
     /// Who has to acknowledge a message before it counts as delivered. Default [`AckPolicy::Any`].
     pub acks: AckPolicy,
     /// The distance of retransmissions. Default 500 ms to 30 s, half again as much each time; stretched where
@@ -43,6 +47,8 @@ pub struct ChannelConfig {
     pub join: JoinPolicy,
     /// When sync messages are sent.
     pub sync: SyncConfig,
+    /// When missing messages are asked for and given (SDS-R).
+    pub repair: RepairConfig,
     /// The epoch rate limit. Off by default.
     pub rate_limit: RateLimitConfig,
     /// Envelopes handed to the messaging layer and not yet confirmed. Default 64.
@@ -127,6 +133,9 @@ pub enum ConfigError {
         /// The largest value that works.
         most: usize,
     },
+    /// The filter's capacity or error rate is none that can be had.
+    #[error("no such filter: 1 to 100,000 ids, an error rate that needs 1 to 12 hashes")]
+    Filter,
     /// The policy names nobody, so nothing would ever be sent again.
     #[error("the acknowledgement policy asks for nobody")]
     NobodyAcknowledges,
@@ -140,6 +149,8 @@ impl Default for ChannelConfig {
         Self {
             segment_bytes: 102_400,
             parity_permille: 0,
+            dialect: Dialect::Lip,
+            profile: Profile::Compact,
             acks: AckPolicy::Any,
             retransmit: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).factor(1.5),
             dispatch_timeout: Duration::from_secs(60),
@@ -148,6 +159,7 @@ impl Default for ChannelConfig {
             lost_after: Duration::from_secs(120),
             join: JoinPolicy::FromNow,
             sync: SyncConfig::default(),
+            repair: RepairConfig::default(),
             rate_limit: RateLimitConfig::default(),
             max_in_flight: 64,
             max_unacknowledged: 4_096,
@@ -162,6 +174,26 @@ impl Default for ChannelConfig {
 }
 
 impl ChannelConfig {
+    /// The part of it that is the SDS machine's.
+    pub fn sds(&self) -> SdsConfig {
+        SdsConfig {
+            dialect: self.dialect,
+            profile: self.profile,
+            causal_history: self.causal_history,
+            acks: self.acks.clone(),
+            retransmit: self.retransmit,
+            void_lifetime: self.delivery_timeout,
+            sync: self.sync,
+            repair: self.repair,
+            incoming: IncomingConfig {
+                lost_after: self.lost_after,
+                join: self.join,
+                reassembly: self.reassembly(),
+                max_participants: self.max_participants,
+            },
+        }
+    }
+
     /// The bounds of what is incomplete or waits.
     pub(crate) const fn reassembly(&self) -> ReassemblyLimits {
         ReassemblyLimits {
@@ -198,18 +230,9 @@ impl ChannelConfig {
         if let Some((field, value, most)) = most.into_iter().find(|(_, value, most)| value > most) {
             return Err(ConfigError::TooLarge { field, value, most });
         }
-        match &self.acks {
-            AckPolicy::AtLeast(0) => return Err(ConfigError::NobodyAcknowledges),
-            AckPolicy::All(roster) if roster.is_empty() => return Err(ConfigError::NobodyAcknowledges),
-            _ => {}
-        }
-        let durations = [
-            ("retransmit", self.retransmit.initial()),
-            ("dispatch_timeout", self.dispatch_timeout),
-            ("delivery_timeout", self.delivery_timeout),
-            ("sync.ack_delay", self.sync.ack_delay),
-            ("sync.idle", self.sync.idle.initial()),
-        ];
+        self.sds().validate()?;
+        let durations =
+            [("dispatch_timeout", self.dispatch_timeout), ("delivery_timeout", self.delivery_timeout)];
         match durations.into_iter().find(|(_, duration)| duration.is_zero()) {
             Some((field, _)) => Err(ConfigError::Zero(field)),
             None => self.rate_limit.validate(),

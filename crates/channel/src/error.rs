@@ -1,7 +1,8 @@
 //! What can go wrong at a channel's border, and whose fault it is.
 
 use crate::cipher::{OpenError, SealError};
-use crate::sds::SdsDecodeError;
+use crate::ids::ParticipantId;
+use crate::sds::{SdsDecodeError, SdsError};
 use crate::segment::{SegmentDecodeError, SegmentError};
 
 /// A send that was not accepted. Nothing was sent and no state changed.
@@ -82,6 +83,9 @@ pub enum IngressError {
     /// It opened, and belongs to another channel on the same topic and key.
     #[error("another channel on the same topic")]
     OtherChannel,
+    /// The participant whom it names did not sign it. Somebody poses as another.
+    #[error("not signed by `{0}`")]
+    Forged(ParticipantId),
     /// Its content is no segment. A member's fault.
     #[error("the content is no segment")]
     Segment(#[from] SegmentDecodeError),
@@ -100,4 +104,18 @@ pub enum IngressError {
     /// The channel was closed.
     #[error("the channel is closed")]
     Closed,
+}
+
+impl From<SdsError> for IngressError {
+    fn from(error: SdsError) -> Self {
+        match error {
+            SdsError::Decode(error) => Self::Sds(error),
+            SdsError::OtherChannel => Self::OtherChannel,
+            SdsError::Forged(sender) => Self::Forged(sender),
+            SdsError::FromTheFuture { time } => Self::FromTheFuture { time },
+            SdsError::Segment(error) => Self::Segment(error),
+            SdsError::Contradiction => Self::Contradiction,
+            SdsError::Full => Self::Full,
+        }
+    }
 }

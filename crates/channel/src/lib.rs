@@ -65,5 +65,5 @@ pub use messaging::{Messaging, MessagingError};
 pub use output::{ChannelEvent, Dispatch, DispatchOutcome, Output};
 pub use rate_limit::{BudgetState, RateLimitConfig, SpentBudget};
 pub use request::SegmentState;
-pub use sds::{Missing, SyncConfig};
+pub use sds::{Dialect, Missing, Profile, RepairConfig, Roster, SenderAuth, SyncConfig};
 pub use stats::ChannelStats;

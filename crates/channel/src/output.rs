@@ -108,4 +108,14 @@ pub enum ChannelEvent {
         /// What is missing.
         missing: Vec<Missing>,
     },
+    /// A store may have a missing message: give the envelope that it holds to
+    /// [`handle_envelope`](crate::ReliableChannel::handle_envelope).
+    Fetch {
+        /// The message.
+        id: MessageId,
+        /// What a participant said about where it is (LIP `retrieval_hint`).
+        hint: Bytes,
+        /// Who sent it, where that is known.
+        sender: Option<ParticipantId>,
+    },
 }

@@ -49,7 +49,7 @@ struct Request {
     data: u64,
     segments: Vec<SegmentState>,
     acks: BTreeMap<ParticipantId, usize>,
-    undelivered: usize,
+    delivered: bool,
     sent: bool,
     failure: Option<SendError>,
     deadline: Option<Mono>,
@@ -67,7 +67,7 @@ impl Requests {
                 sequences,
                 data,
                 acks: BTreeMap::new(),
-                undelivered: count,
+                delivered: false,
                 sent: false,
                 failure: None,
                 deadline: None,
@@ -136,7 +136,7 @@ impl Requests {
         self.finalize(now, request, sequence, SegmentState::Failed, Duration::ZERO)
     }
 
-    /// `by` has one more segment of a send; `satisfied` says that nobody else has to.
+    /// `by` has one more segment of a send; `satisfied` says that as many as have to have all of it.
     pub fn acknowledged(
         &mut self,
         request: RequestId,
@@ -150,8 +150,8 @@ impl Requests {
         if *acks == open.segments.len() {
             events.push_back(ChannelEvent::Acknowledged { request, by: by.clone() });
         }
-        open.undelivered -= usize::from(satisfied);
-        if open.undelivered == 0 && open.sent {
+        open.delivered |= satisfied;
+        if open.delivered && open.sent {
             self.remove(request);
             events.push_back(ChannelEvent::Delivered { request });
         }
@@ -228,10 +228,10 @@ impl Requests {
         (Some(ChannelEvent::Sent { request }), None)
     }
 
-    /// Whether a send left and every segment of it was acknowledged: its outcome is then told.
+    /// Whether a send left and is acknowledged as it has to be: its outcome is then told.
     pub fn poll_delivered(&mut self, request: RequestId) -> Option<ChannelEvent> {
         let open = self.open.get(&request)?;
-        if open.sent && open.undelivered == 0 {
+        if open.sent && open.delivered {
             self.remove(request);
             return Some(ChannelEvent::Delivered { request });
         }

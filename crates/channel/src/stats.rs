@@ -45,10 +45,16 @@ pub struct ChannelStats {
     pub unknown_key: u64,
     /// Envelopes that opened and were malformed, contradictory or from the future.
     pub malformed: u64,
+    /// Envelopes whose sender did not sign them, where senders sign.
+    pub forged: u64,
     /// What became of segments and of the sets they belong to, by cause.
     pub segments: SegmentCounts,
     /// Gaps reported.
     pub gaps: u64,
+    /// Requests made for missing messages (SDS-R).
+    pub repairs_asked: u64,
+    /// Messages given to others who asked.
+    pub repairs_given: u64,
     /// Segments of ours that each participant acknowledged.
     pub acknowledged_by: BTreeMap<ParticipantId, u64>,
     /// Segments of ours that wait for acknowledgements now.

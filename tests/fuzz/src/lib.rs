@@ -6,12 +6,14 @@
 
 mod channel;
 mod connect_info;
+mod envelope;
 mod fanout;
 mod filter;
 mod frame;
 mod invite_code;
 mod peer_url;
 mod preflight;
+mod reassembly;
 mod sds;
 mod segment;
 mod stream;
@@ -20,12 +22,14 @@ mod versions_binary;
 
 pub use channel::channel;
 pub use connect_info::connect_info;
+pub use envelope::envelope;
 pub use fanout::fanout;
 pub use filter::filter;
 pub use frame::frame;
 pub use invite_code::invite_code;
 pub use peer_url::peer_url;
 pub use preflight::preflight;
+pub use reassembly::reassembly;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
@@ -44,12 +48,14 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
     Target { name: "connect_info", run: connect_info },
+    Target { name: "envelope", run: envelope },
     Target { name: "fanout", run: fanout },
     Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
     Target { name: "invite_code", run: invite_code },
     Target { name: "peer_url", run: peer_url },
     Target { name: "preflight", run: preflight },
+    Target { name: "reassembly", run: reassembly },
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },

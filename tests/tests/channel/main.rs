@@ -15,6 +15,7 @@ mod duplicates_are_delivered_once;
 mod equal_payloads_are_two_messages;
 mod every_payload_arrives_at_any_loss;
 mod every_send_has_its_outcomes_in_time;
+mod halves_in_two_hands_are_no_delivery;
 mod memory_stays_within_its_bounds;
 mod parity_spares_repetitions;
 mod reordering_changes_no_order;

@@ -7,14 +7,12 @@ use super::ReliableChannel;
 use crate::cipher::OpenError;
 use crate::envelope::MessageEnvelope;
 use crate::error::IngressError;
-use crate::ids::{MessageId, ParticipantId, StructuredId};
-use crate::sds::{Arrival, Dialect, Kind, Lamport, SdsMessage, Verdict};
+use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
+use crate::output::ChannelEvent;
+use crate::sds::SdsEvent;
 use crate::segment::{Admission, Discard, Segment, SegmentOrigin};
+use bytes::Bytes;
 use quorate_base::Now;
-use std::ops::Range;
-
-/// The ids of ephemeral messages that are remembered, so that a duplicate is not told twice.
-const RECENT_EPHEMERALS: usize = 1_024;
 
 impl ReliableChannel {
     pub(super) fn ingest(&mut self, now: Now, envelope: MessageEnvelope) -> Result<(), IngressError> {
@@ -24,28 +22,8 @@ impl ReliableChannel {
         self.stats.envelopes_received += 1;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
         let plaintext = self.keyring.open(now.mono, &self.context, envelope.payload)?;
-        let message = SdsMessage::decode(Dialect::Lip, plaintext)?;
-        if message.channel != self.identity.channel {
-            return Err(IngressError::OtherChannel);
-        }
-        if self.is_echo(&message) {
-            return Ok(());
-        }
-        if let Some(time) = message.time.filter(|time| !Lamport::is_plausible(now.wall, *time)) {
-            return Err(IngressError::FromTheFuture { time });
-        }
-        self.acknowledgements(now, &message);
-        let notice =
-            StructuredId::parse(message.id.as_str()).map(|id| (id.tag, message.oldest, message.void.clone()));
-        let outcome = match message.kind() {
-            Kind::Content => self.content(now, message, sent_at),
-            Kind::Ephemeral => self.ephemeral(now, message),
-            Kind::Sync => Ok(()),
-        };
-        if let Some((tag, oldest, void)) = notice {
-            self.incoming.handle_notice(tag, oldest, &void);
-        }
-        outcome
+        self.sds.handle_message(now, plaintext, sent_at)?;
+        self.collect(now)
     }
 
     pub(super) fn count_ingress(&mut self, outcome: &Result<(), IngressError>) {
@@ -63,91 +41,68 @@ impl ReliableChannel {
                 self.stats.malformed += 1;
             }
             Err(IngressError::Full) => self.stats.refused += 1,
+            Err(IngressError::Forged(_)) => self.stats.forged += 1,
             Err(_) => self.stats.malformed += 1,
         }
     }
 
-    /// Whether the network brought back what we sent.
-    fn is_echo(&self, message: &SdsMessage) -> bool {
-        match StructuredId::parse(message.id.as_str()) {
-            Some(id) => id.tag == self.own,
-            None => message.sender == self.identity.participant,
+    /// Turns what the SDS machine has to say into events.
+    pub(super) fn collect(&mut self, now: Now) -> Result<(), IngressError> {
+        let mut outcome = Ok(());
+        while let Some(event) = self.sds.poll_event() {
+            match event {
+                SdsEvent::Delivered(delivery) => self.received(delivery.sender, delivery.payload, false),
+                SdsEvent::Ephemeral { sender, id, content } => {
+                    outcome = outcome.and(self.ephemeral(now, sender, &id, content));
+                }
+                SdsEvent::Acknowledged { request, sequence, by, satisfied } => {
+                    self.acknowledged(now, request, sequence, &by, satisfied);
+                }
+                SdsEvent::Gap(missing) => self.event(ChannelEvent::Gap { missing }),
+                SdsEvent::Fetch { id, hint, sender } => self.event(ChannelEvent::Fetch { id, hint, sender }),
+            }
         }
+        outcome
     }
 
-    /// Reads every acknowledgement of ours that a message carries: its vectors, and what it cites.
-    fn acknowledgements(&mut self, now: Now, message: &SdsMessage) {
-        let cited =
-            message.history.iter().filter_map(|dependency| StructuredId::parse(dependency.id.as_str()));
-        let cited = cited.filter(|id| id.tag == self.own).map(|id| id.sequence..id.sequence + 1);
-        let vectors = message.acks.iter().filter(|vector| vector.tag == self.own);
-        let ranges: Vec<Range<u64>> = vectors.flat_map(|vector| vector.ranges.clone()).chain(cited).collect();
-        if !ranges.is_empty() {
-            self.acknowledged(now, &message.sender, &ranges);
-        }
-    }
-
-    fn acknowledged(&mut self, now: Now, by: &ParticipantId, ranges: &[Range<u64>]) {
-        let news = self.outgoing.handle_ack(now.mono, by, ranges);
-        if news.is_empty() {
-            return;
-        }
+    fn acknowledged(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        sequence: u64,
+        by: &ParticipantId,
+        satisfied: bool,
+    ) {
         let known = self.stats.acknowledged_by.len() < self.config.max_participants;
         if known || self.stats.acknowledged_by.contains_key(by) {
-            *self.stats.acknowledged_by.entry(by.clone()).or_insert(0) += news.len() as u64;
+            *self.stats.acknowledged_by.entry(by.clone()).or_insert(0) += 1;
         }
-        for acknowledged in news {
-            // Somebody has it, so it left, whether or not the messaging layer said so yet.
-            self.confirm(now, acknowledged.request, acknowledged.sequence);
-            let events = self.requests.acknowledged(acknowledged.request, by, acknowledged.satisfied);
-            events.into_iter().for_each(|event| self.event(event));
-        }
+        // Somebody has it, so it left, whether or not the messaging layer said so yet.
+        self.confirm(now, request, sequence);
+        let events = self.requests.acknowledged(request, by, satisfied);
+        events.into_iter().for_each(|event| self.event(event));
     }
 
-    fn content(&mut self, now: Now, message: SdsMessage, sent_at: Option<u64>) -> Result<(), IngressError> {
-        let segment = Segment::decode(message.content)?;
-        let id = message.id.clone();
-        let arrival = Arrival {
-            sender: message.sender,
-            id: message.id,
-            time: message.time.unwrap_or(0),
-            history: message.history,
-            oldest: message.oldest,
-            sent_at,
-            segment,
-        };
-        match self.incoming.handle_arrival(now, arrival) {
-            Verdict::Accepted => self.stats.segments_received += 1,
-            Verdict::Duplicate => {
-                self.stats.duplicates += 1;
-                self.incoming.remind(&id);
-            }
-            Verdict::Late => self.stats.late += 1,
-            Verdict::Full => return Err(IngressError::Full),
-            Verdict::Malformed => return Err(IngressError::Contradiction),
-        }
-        Ok(())
-    }
-
-    fn ephemeral(&mut self, now: Now, message: SdsMessage) -> Result<(), IngressError> {
-        if self.recent_ephemerals.contains(&message.id) {
-            self.stats.duplicates += 1;
-            return Ok(());
-        }
-        let segment = Segment::decode(message.content)?;
-        let origin = match StructuredId::parse(message.id.as_str()) {
+    fn ephemeral(
+        &mut self,
+        now: Now,
+        sender: ParticipantId,
+        id: &MessageId,
+        content: Bytes,
+    ) -> Result<(), IngressError> {
+        let segment = Segment::decode(content)?;
+        let origin = match StructuredId::parse(id.as_str()) {
             Some(id) => {
                 SegmentOrigin::Structured(id.tag, id.sequence.saturating_sub(u64::from(segment.place())))
             }
-            None => SegmentOrigin::Opaque(message.sender.clone(), segment.hash),
+            None => SegmentOrigin::Opaque(sender.clone(), segment.hash),
         };
-        match self.ephemerals.handle_segment(now.mono, &origin, &message.sender, segment, 0, false) {
+        match self.ephemerals.handle_segment(now.mono, &origin, &sender, segment, 0, false) {
             Admission::Complete(whole) => {
                 self.ephemerals.release(&whole.sender, whole.charged);
-                self.remember_ephemeral(message.id);
-                self.received(message.sender, whole.payload, true);
+                self.received(sender, whole.payload, true);
             }
-            Admission::Stored => self.remember_ephemeral(message.id),
+            Admission::Stored => {}
             Admission::Discarded(Discard::Duplicate) => self.stats.duplicates += 1,
             Admission::Discarded(Discard::CacheFull) => return Err(IngressError::Full),
             Admission::Discarded(_) => return Err(IngressError::Contradiction),
@@ -156,10 +111,9 @@ impl ReliableChannel {
         Ok(())
     }
 
-    fn remember_ephemeral(&mut self, id: MessageId) {
-        if self.recent_ephemerals.len() >= RECENT_EPHEMERALS {
-            self.recent_ephemerals.pop_front();
-        }
-        self.recent_ephemerals.push_back(id);
+    fn received(&mut self, sender: ParticipantId, payload: Bytes, ephemeral: bool) {
+        self.stats.messages_received += 1;
+        self.stats.bytes_received += payload.len() as u64;
+        self.event(ChannelEvent::Received { sender, payload, ephemeral });
     }
 }

@@ -8,11 +8,13 @@
 mod peers;
 mod waiting;
 
-use super::{Dependency, Key, RangeSet};
+use super::machine::is_sync;
+use super::{AckVector, Dependency, Key, Kind, RangeSet, SdsMessage};
 use crate::config::JoinPolicy;
 use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
 use crate::segment::{
-    Admission, Discard, Reassembled, Reassembler, ReassemblyLimits, Segment, SegmentCounts, SegmentOrigin,
+    Admission, Discard, Reassembled, Reassembler, ReassemblyLimits, SEGMENT_COST, Segment, SegmentCounts,
+    SegmentOrigin,
 };
 use bytes::Bytes;
 use peers::{Peers, Standing};
@@ -23,7 +25,7 @@ use std::time::Duration;
 use waiting::{Waiting, WaitingRoom};
 
 /// The bounds and deadlines of the receiving side.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingConfig {
     /// How long a missing dependency is waited for.
     pub lost_after: Duration,
@@ -35,9 +37,9 @@ pub struct IncomingConfig {
     pub max_participants: usize,
 }
 
-/// A content message, opened and decoded.
+/// A content message, opened and decoded; its content is one segment of a payload, or all of it.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct Arrival<Content = Segment> {
     /// Who sent it.
     pub sender: ParticipantId,
     /// Its id.
@@ -51,7 +53,7 @@ pub struct Arrival {
     /// When its sender says this attempt was made, in milliseconds of the Unix epoch, where it says so.
     pub sent_at: Option<u64>,
     /// Its content.
-    pub segment: Segment,
+    pub segment: Content,
 }
 
 /// What became of an arrival.
@@ -111,6 +113,26 @@ pub enum Missing {
     Message(MessageId),
 }
 
+/// A message, or a run of one sender's, that others spoke of and we do not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// The first one.
+    pub key: Key,
+    /// Its id; what it says of the content is zero where that is not known.
+    pub id: MessageId,
+    /// How many.
+    pub run: u64,
+    /// How a store may find it.
+    pub hint: Option<Bytes>,
+    /// Who sent it, where that is known.
+    pub sender: Option<ParticipantId>,
+}
+
+/// The most lacks that wait to be taken; what is missing is noticed again.
+const MAX_LACKS: usize = 1_024;
+/// The most runs that one vector of somebody else's tells to be missing.
+const MAX_TOLD: usize = 8;
+
 /// The receiving half of SDS with its reassembler.
 #[derive(Debug)]
 pub struct Incoming {
@@ -122,6 +144,9 @@ pub struct Incoming {
     sets: BTreeMap<SegmentOrigin, Set>,
     waiting: WaitingRoom,
     events: VecDeque<IncomingEvent>,
+    lacks: VecDeque<Lack>,
+    /// Whether a citation of an opaque id was seen: what the first of them cites is from before we joined.
+    met_opaque: bool,
 }
 
 /// What is known of a payload beside its bytes.
@@ -147,6 +172,8 @@ impl Incoming {
             sets: BTreeMap::new(),
             waiting: WaitingRoom::default(),
             events: VecDeque::new(),
+            lacks: VecDeque::new(),
+            met_opaque: false,
             config,
         }
     }
@@ -155,11 +182,13 @@ impl Incoming {
     pub fn handle_arrival(&mut self, now: Now, arrival: Arrival) -> Verdict {
         let structured = StructuredId::parse(arrival.id.as_str());
         let Some(origin) = origin_of(&arrival, structured) else { return Verdict::Malformed };
-        if let Some(verdict) = self.standing(now.mono, &arrival, &origin, structured) {
+        let count = u64::from(arrival.segment.data_count) + u64::from(arrival.segment.parity_count);
+        if let Some(verdict) = self.standing(now.mono, &arrival, &origin, count, structured) {
             return verdict;
         }
         let needed = self.is_needed(&origin);
         let past = self.missed_past(now, &arrival);
+        self.notice_lacks(&arrival, &origin, count, &past);
         let beside = past.iter().map(Key::cost).sum();
         let admission = self.reassembler.handle_segment(
             now.mono,
@@ -183,9 +212,80 @@ impl Incoming {
         Verdict::Accepted
     }
 
+    /// Takes a content message that is a whole payload.
+    pub fn handle_whole(&mut self, now: Now, arrival: Arrival<Bytes>) -> Verdict {
+        let structured = StructuredId::parse(arrival.id.as_str());
+        let origin = match structured {
+            Some(id) => SegmentOrigin::Structured(id.tag, id.sequence),
+            None => SegmentOrigin::Whole(arrival.id.clone()),
+        };
+        if let Some(verdict) = self.standing(now.mono, &arrival, &origin, 1, structured) {
+            return verdict;
+        }
+        let needed = self.is_needed(&origin);
+        let past = self.missed_past(now, &arrival);
+        self.notice_lacks(&arrival, &origin, 1, &past);
+        let cost = SEGMENT_COST + arrival.segment.len() + past.iter().map(Key::cost).sum::<usize>();
+        if !self.reassembler.charge(&origin, &arrival.sender, cost, needed) {
+            return Verdict::Full;
+        }
+        self.peers.received(&Key::of(&arrival.id));
+        let past = past.into_iter().filter(|key| !is_sibling(&origin, 1, key)).collect();
+        let set = Set {
+            sender: arrival.sender,
+            ids: if structured.is_none() { vec![arrival.id.clone()] } else { Vec::new() },
+            last_id: arrival.id,
+            count: 1,
+            time: arrival.time,
+            past,
+        };
+        self.wait(now.mono, origin, set, arrival.segment, cost);
+        Verdict::Accepted
+    }
+
+    /// Takes a sync: what it cites and we lack is missing, although nothing waits for it.
+    pub fn handle_sync(&mut self, now: Now, message: &SdsMessage, sent_at: Option<u64>) {
+        if message.kind() != Kind::Sync {
+            return;
+        }
+        let cited = Arrival {
+            sender: message.sender.clone(),
+            id: message.id.clone(),
+            time: message.time.unwrap_or(0),
+            history: message.history.clone(),
+            oldest: message.oldest,
+            sent_at,
+            segment: (),
+        };
+        let missed = self.missed_past(now, &cited);
+        self.cited_lacks(&cited, &missed);
+        self.handle_vectors(&message.acks);
+    }
+
+    /// Takes note of what another has of senders that we know: what we lack of it is missing.
+    pub fn handle_vectors(&mut self, acks: &[AckVector]) {
+        for AckVector { tag, ranges } in acks {
+            if *tag == self.own || !self.peers.knows(tag) {
+                continue;
+            }
+            let told = ranges.iter().flat_map(|range| self.peers.lacks(tag, range.clone()));
+            let told: Vec<_> = told.take(MAX_TOLD).collect();
+            told.into_iter().for_each(|range| self.lacks_range(*tag, range));
+        }
+    }
+
     /// Takes note of what a sender says of its own numbers: it sends none below `oldest` again, and
     /// nothing will ever bear those in `void`.
-    pub fn handle_notice(&mut self, tag: SenderTag, oldest: Option<u64>, void: &[Range<u64>]) {
+    pub fn handle_notice(
+        &mut self,
+        tag: SenderTag,
+        sender: &ParticipantId,
+        oldest: Option<u64>,
+        void: &[Range<u64>],
+    ) {
+        if !self.peers.may_be(&tag, sender) {
+            return;
+        }
         let settled = self.peers.settled(&tag, oldest.unwrap_or(0));
         let void = void.iter().filter(|_| self.peers.knows(&tag)).cloned().collect::<Vec<_>>();
         for range in std::iter::once(settled).chain(void).filter(|range| !range.is_empty()) {
@@ -207,6 +307,37 @@ impl Incoming {
     /// The next delivery or gap, in order.
     pub fn poll_event(&mut self) -> Option<IncomingEvent> {
         self.events.pop_front()
+    }
+
+    /// The next thing that is missing.
+    pub fn poll_lack(&mut self) -> Option<Lack> {
+        self.lacks.pop_front()
+    }
+
+    /// What of a lack is missing still: its first run.
+    pub fn still_lacks(&self, lack: &Lack) -> Option<Lack> {
+        match &lack.key {
+            Key::Sequence(tag, first) => {
+                let missing = self.peers.lacks(tag, *first..first.saturating_add(lack.run));
+                let run = missing.into_iter().next()?;
+                let id = match StructuredId::parse(lack.id.as_str()) {
+                    Some(id) if run.start != *first => {
+                        StructuredId { content: [0; 4], ..id.sibling(run.start) }
+                    }
+                    id => id?,
+                };
+                let sender = lack.sender.clone().or_else(|| self.peers.participant(tag).cloned());
+                let key = Key::Sequence(*tag, run.start);
+                Some(Lack {
+                    key,
+                    id: id.to_message_id(),
+                    run: run.end - run.start,
+                    sender,
+                    hint: lack.hint.clone(),
+                })
+            }
+            Key::Opaque(_) => (self.peers.standing(&lack.key) == Standing::New).then(|| lack.clone()),
+        }
     }
 
     /// When something is to be declared lost or given up.
@@ -245,19 +376,20 @@ impl Incoming {
     }
 
     /// Whether an arrival is settled by what is known of its id.
-    fn standing(
+    fn standing<C>(
         &mut self,
         now: Mono,
-        arrival: &Arrival,
+        arrival: &Arrival<C>,
         origin: &SegmentOrigin,
+        count: u64,
         structured: Option<StructuredId>,
     ) -> Option<Verdict> {
         if let (Some(id), SegmentOrigin::Structured(_, base)) = (structured, origin) {
+            if !self.peers.may_be(&id.tag, &arrival.sender) {
+                return Some(Verdict::Malformed);
+            }
             let past = match self.config.join {
-                JoinPolicy::FromNow => {
-                    let end = base + u64::from(arrival.segment.data_count);
-                    arrival.oldest.unwrap_or(*base).min(*base)..end + u64::from(arrival.segment.parity_count)
-                }
+                JoinPolicy::FromNow => arrival.oldest.unwrap_or(*base).min(*base)..base + count,
                 JoinPolicy::Since(_) => 0..0,
             };
             let is_new = !self.peers.knows(&id.tag);
@@ -283,14 +415,16 @@ impl Incoming {
     fn is_needed(&self, origin: &SegmentOrigin) -> bool {
         match origin {
             SegmentOrigin::Structured(tag, base) => self.peers.first_open(tag) == Some(*base),
-            SegmentOrigin::Opaque(..) => false,
+            SegmentOrigin::Opaque(..) | SegmentOrigin::Whole(_) => false,
         }
     }
 
     /// What an arrival follows, without what is from before we joined.
-    fn missed_past(&self, now: Now, arrival: &Arrival) -> Vec<Key> {
-        let follows = arrival.history.iter().map(|dependency| (Key::of(&dependency.id), dependency.time));
-        let missed = follows.filter(|(key, time)| match key {
+    fn missed_past<C>(&mut self, now: Now, arrival: &Arrival<C>) -> Vec<Key> {
+        let follows = arrival.history.iter().filter(|dependency| !is_sync(&dependency.id));
+        let follows: Vec<_> = follows.map(|dependency| (Key::of(&dependency.id), dependency.time)).collect();
+        self.joined_amid_opaque(&follows);
+        let missed = follows.into_iter().filter(|(key, time)| match key {
             Key::Sequence(tag, _) if *tag == self.own => false,
             Key::Sequence(tag, _) if self.peers.knows(tag) => true,
             _ => !time.is_some_and(|time| self.is_before_we_joined(now, arrival, time)),
@@ -298,9 +432,75 @@ impl Incoming {
         missed.map(|(key, _)| key).collect()
     }
 
+    /// Foreign members do not say when what they cite was sent. Who joins now takes what the first of them cites for the past.
+    fn joined_amid_opaque(&mut self, follows: &[(Key, Option<u64>)]) {
+        let opaque = follows.iter().filter_map(|(key, time)| match (key, time) {
+            (Key::Opaque(id), None) => Some(id.clone()),
+            _ => None,
+        });
+        let opaque: Vec<_> = opaque.collect();
+        if opaque.is_empty() || std::mem::replace(&mut self.met_opaque, true) {
+            return;
+        }
+        if self.config.join == JoinPolicy::FromNow {
+            let unknown = opaque
+                .into_iter()
+                .filter(|id| self.peers.standing(&Key::Opaque(id.clone())) == Standing::New);
+            let unknown: Vec<_> = unknown.collect();
+            unknown.into_iter().for_each(|id| self.over_opaque(id));
+        }
+    }
+
+    /// What an arrival shows to be missing: what it cites, its sender's numbers below it, its own siblings.
+    fn notice_lacks<C>(&mut self, arrival: &Arrival<C>, origin: &SegmentOrigin, count: u64, past: &[Key]) {
+        self.cited_lacks(arrival, past);
+        let SegmentOrigin::Structured(tag, base) = origin else { return };
+        let below = self.peers.received_below(tag, *base);
+        if below < *base {
+            self.lacks_range(*tag, below..*base);
+        }
+        if count > 1 && !self.sets.contains_key(origin) {
+            self.lacks_range(*tag, *base..base.saturating_add(count));
+        }
+    }
+
+    fn cited_lacks<C>(&mut self, arrival: &Arrival<C>, past: &[Key]) {
+        for dependency in &arrival.history {
+            let key = Key::of(&dependency.id);
+            let missing = match &key {
+                Key::Sequence(tag, number) => !self.peers.lacks(tag, *number..number + 1).is_empty(),
+                Key::Opaque(_) => self.peers.standing(&key) == Standing::New,
+            };
+            if missing && past.contains(&key) {
+                let (id, hint) = (dependency.id.clone(), dependency.hint.clone());
+                self.lack(Lack { key, id, run: 1, hint, sender: dependency.sender.clone() });
+            }
+        }
+    }
+
+    fn lacks_range(&mut self, tag: SenderTag, range: Range<u64>) {
+        let id = StructuredId { tag, sequence: range.start, content: [0; 4] };
+        if range.is_empty() || range.start >= StructuredId::SEQUENCE_END {
+            return;
+        }
+        self.lack(Lack {
+            key: Key::Sequence(tag, range.start),
+            id: id.to_message_id(),
+            run: range.end - range.start,
+            hint: None,
+            sender: self.peers.participant(&tag).cloned(),
+        });
+    }
+
+    fn lack(&mut self, lack: Lack) {
+        if self.lacks.len() < MAX_LACKS {
+            self.lacks.push_back(lack);
+        }
+    }
+
     /// Whether a message of Lamport time `time`, which `arrival` follows, is from before we joined. Our own wall
     /// clock has no say in it where the sender told us its own.
-    fn is_before_we_joined(&self, now: Now, arrival: &Arrival, time: u64) -> bool {
+    fn is_before_we_joined<C>(&self, now: Now, arrival: &Arrival<C>, time: u64) -> bool {
         /// How far apart the clocks of two senders may be for this to be believed, in milliseconds.
         const CLOCK_SLACK: u64 = 5_000;
         match self.config.join {
@@ -329,7 +529,12 @@ impl Incoming {
             time: 0,
             past: BTreeSet::new(),
         });
-        set.time = set.time.max(arrival.time);
+        // Siblings bear consecutive times, so any of them tells that of the last, which later messages cite.
+        let siblings_after = match structured {
+            Some(_) => count.saturating_sub(1 + u64::from(arrival.segment.place())),
+            None => 0,
+        };
+        set.time = set.time.max(arrival.time.saturating_add(siblings_after));
         match (structured, origin) {
             (Some(id), SegmentOrigin::Structured(_, base)) => {
                 set.last_id = id.sibling(base + count - 1).to_message_id();
@@ -352,6 +557,11 @@ impl Incoming {
             let last = StructuredId::parse(set.last_id.as_str()).map(|id| id.sibling(base + segments - 1));
             set.last_id = last.map_or(set.last_id, StructuredId::to_message_id);
         }
+        self.wait(now, origin, set, payload, charged);
+    }
+
+    /// A payload is whole: it waits for its past.
+    fn wait(&mut self, now: Mono, origin: SegmentOrigin, set: Set, payload: Bytes, charged: usize) {
         let deadline = now + self.config.lost_after;
         let waiter = self.waiting.push(Waiting { origin, set, payload, charged, deadline });
         self.settle(waiter);
@@ -396,7 +606,9 @@ impl Incoming {
     fn over(&mut self, origin: &SegmentOrigin, set: &Set) {
         match origin {
             SegmentOrigin::Structured(tag, base) => self.over_range(*tag, *base..*base + set.count),
-            SegmentOrigin::Opaque(..) => set.ids.iter().for_each(|id| self.over_opaque(id.clone())),
+            SegmentOrigin::Opaque(..) | SegmentOrigin::Whole(_) => {
+                set.ids.iter().for_each(|id| self.over_opaque(id.clone()))
+            }
         }
     }
 
@@ -438,7 +650,9 @@ impl Incoming {
         let Some(set) = self.sets.remove(origin) else { return };
         let missing = match origin {
             SegmentOrigin::Structured(tag, base) => vec![self.missing(*tag, *base..*base + set.count)],
-            SegmentOrigin::Opaque(..) => set.ids.iter().cloned().map(Missing::Message).collect(),
+            SegmentOrigin::Opaque(..) | SegmentOrigin::Whole(_) => {
+                set.ids.iter().cloned().map(Missing::Message).collect()
+            }
         };
         self.events.push_back(IncomingEvent::Gap(missing));
         self.over(origin, &set);

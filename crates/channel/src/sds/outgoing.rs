@@ -4,9 +4,9 @@
 //! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
 //! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
-use super::{RangeSet, SdsMessage};
+use super::{BloomFilter, Dialect, Fingerprint, RangeSet, SdsMessage};
 use crate::config::AckPolicy;
-use crate::ids::{ParticipantId, RequestId, StructuredId};
+use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
 use quorate_base::{Backoff, Mono};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -25,6 +25,7 @@ pub struct Outgoing {
     backoff: Backoff,
     entries: BTreeMap<u64, Entry>,
     due: BTreeSet<(Mono, u64)>,
+    sends: BTreeMap<RequestId, Send>,
     acked: BTreeMap<ParticipantId, RangeSet>,
     round_trip: RoundTrip,
     bytes: usize,
@@ -52,7 +53,7 @@ pub struct Acknowledged {
     pub request: RequestId,
     /// Its sequence number.
     pub sequence: u64,
-    /// Whether the policy is now satisfied, and the message forgotten.
+    /// Whether as many as the policy asks for now have all messages of the send, and these are forgotten.
     pub satisfied: bool,
 }
 
@@ -71,6 +72,18 @@ struct Entry {
     acked_by: BTreeSet<ParticipantId>,
 }
 
+/// The messages of one send. Who has some of them has nothing yet: the policy asks for participants that have all.
+#[derive(Debug)]
+struct Send {
+    sequences: Range<u64>,
+    messages: usize,
+    /// How many of them each participant has, and who has all.
+    has: BTreeMap<ParticipantId, usize>,
+    whole: BTreeSet<ParticipantId>,
+    /// When somebody last got one more.
+    grew_at: Mono,
+}
+
 impl Outgoing {
     /// An empty buffer. What `policy` demands is fixed for its life.
     pub fn new(policy: AckPolicy, backoff: Backoff) -> Self {
@@ -79,6 +92,7 @@ impl Outgoing {
             backoff,
             entries: BTreeMap::new(),
             due: BTreeSet::new(),
+            sends: BTreeMap::new(),
             acked: BTreeMap::new(),
             round_trip: RoundTrip::default(),
             bytes: 0,
@@ -90,6 +104,15 @@ impl Outgoing {
     pub fn push(&mut self, id: StructuredId, message: SdsMessage, request: RequestId) {
         self.bytes += message.content.len();
         self.end = self.end.max(id.sequence + 1);
+        let send = self.sends.entry(request).or_insert_with(|| Send {
+            sequences: id.sequence..id.sequence,
+            messages: 0,
+            has: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            grew_at: Mono::ZERO,
+        });
+        send.messages += 1;
+        send.sequences.end = id.sequence + 1;
         self.entries.insert(
             id.sequence,
             Entry {
@@ -114,32 +137,97 @@ impl Outgoing {
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
     }
 
-    /// An attempt ended: it left (`confirmed`), or it did not. Either way the next one is timed.
-    pub fn handle_attempted(&mut self, now: Mono, sequence: u64, confirmed: bool, random: f64) {
-        let Some(entry) = self.entries.get_mut(&sequence) else { return };
+    /// An attempt ended: it left (`confirmed`), or it did not. Either way the next one is timed. Yields the message's id when
+    /// it left for the first time.
+    pub fn handle_attempted(
+        &mut self,
+        now: Mono,
+        sequence: u64,
+        confirmed: bool,
+        random: f64,
+    ) -> Option<MessageId> {
+        let entry = self.entries.get_mut(&sequence)?;
         entry.under_way = false;
         entry.tried_at = now;
-        if confirmed {
-            entry.left_at.get_or_insert(now);
+        let first = confirmed && entry.left_at.is_none();
+        if first {
+            entry.left_at = Some(now);
         }
         let delay = self.backoff.delay(entry.attempts.saturating_sub(1), random);
         let due = now + self.round_trip.stretch(self.backoff.initial(), delay);
-        entry.due = Some(due);
+        if let Some(planned) = entry.due.replace(due) {
+            self.due.remove(&(planned, sequence));
+        }
         self.due.insert((due, sequence));
+        first.then(|| entry.message.id.clone())
+    }
+
+    /// `by` perhaps has what a filter holds: of the oldest `most` messages, those wait for twice their distance from now.
+    /// Yields how many. A filter proves nothing, so none is acknowledged.
+    pub fn handle_filter<Words: AsRef<[u8]>>(
+        &mut self,
+        now: Mono,
+        dialect: Dialect,
+        filter: &BloomFilter<Words>,
+        by: &ParticipantId,
+        most: usize,
+        random: f64,
+    ) -> u64 {
+        if !self.policy.counts(by) {
+            return 0;
+        }
+        let mut delayed = 0;
+        for (sequence, entry) in self.entries.iter_mut().take(most) {
+            let Some(planned) = entry.due else { continue };
+            let fingerprint = Fingerprint::of(dialect, entry.message.id.as_str());
+            let later = now + self.backoff.delay(entry.attempts.saturating_sub(1), random) * 2;
+            if later > planned && filter.contains(fingerprint) {
+                self.due.remove(&(planned, *sequence));
+                self.due.insert((later, *sequence));
+                entry.due = Some(later);
+                delayed += 1;
+            }
+        }
+        delayed
+    }
+
+    /// Somebody asks for a message: its next attempt is due now. `false` when one is under way already.
+    pub fn poll_early(&mut self, sequence: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&sequence).filter(|entry| !entry.under_way) else {
+            return false;
+        };
+        if let Some(planned) = entry.due.take() {
+            self.due.remove(&(planned, sequence));
+        }
+        entry.under_way = true;
+        true
+    }
+
+    /// Whether a message is not acknowledged yet as the policy demands.
+    pub fn contains(&self, sequence: u64) -> bool {
+        self.entries.contains_key(&sequence)
     }
 
     /// The next message whose time has come; it counts as queued from here on.
     pub fn poll_due(&mut self, now: Mono) -> Option<u64> {
-        let (at, sequence) = *self.due.first()?;
-        if at > now {
-            return None;
-        }
-        self.due.pop_first();
-        if let Some(entry) = self.entries.get_mut(&sequence) {
+        loop {
+            let (at, sequence) = *self.due.first()?;
+            if at > now {
+                return None;
+            }
+            self.due.pop_first();
+            let Some(entry) = self.entries.get_mut(&sequence) else { continue };
+            let rests = self.policy.is_satisfied_by(&entry.acked_by);
+            let until = self.sends.get(&entry.request).map_or(now, |send| send.grew_at + self.backoff.max());
+            if rests && until > now {
+                entry.due = Some(until);
+                self.due.insert((until, sequence));
+                continue;
+            }
             entry.due = None;
             entry.under_way = true;
+            return Some(sequence);
         }
-        Some(sequence)
     }
 
     /// `by` has `ranges` of our sequence. Yields every message this is news about.
@@ -169,6 +257,7 @@ impl Outgoing {
             .map(|(sequence, _)| *sequence)
             .collect();
         of_request.into_iter().for_each(|sequence| drop(self.remove(sequence)));
+        self.sends.remove(&request);
     }
 
     /// Who of those that the policy names has not acknowledged the messages in `sequences`.
@@ -222,7 +311,9 @@ impl Outgoing {
         let initial = self.backoff.initial();
         let wait = self.round_trip.stretch(initial, initial);
         let lacks = has.gaps(oldest..beyond).into_iter().flat_map(|gap| self.entries.range(gap));
-        let sooner = lacks.filter_map(|(sequence, entry)| {
+        let policy = &self.policy;
+        let sooner = lacks.filter(|(_, entry)| !policy.is_satisfied_by(&entry.acked_by));
+        let sooner = sooner.filter_map(|(sequence, entry)| {
             let due = now.max(entry.tried_at + wait);
             entry.due.filter(|planned| *planned > due).map(|planned| (*sequence, planned, due))
         });
@@ -235,16 +326,35 @@ impl Outgoing {
         }
     }
 
+    /// `by` has one more message. Where as many as the policy asks for have it, it rests: they may complete the send by
+    /// what else is under way. It is repeated only when that stops growing, or goes at once where everybody named has it.
     fn acknowledge(&mut self, now: Mono, by: &ParticipantId, sequence: u64) -> Option<Acknowledged> {
         let entry = self.entries.get_mut(&sequence)?;
         entry.acked_by.insert(by.clone());
-        let (request, satisfied) = (entry.request, self.policy.is_satisfied_by(&entry.acked_by));
-        if satisfied {
-            let entry = self.remove(sequence)?;
+        let request = entry.request;
+        if self.policy.is_satisfied_by(&entry.acked_by) {
             // Karn's rule: an answer to a message sent twice measures nothing.
             if let (1, Some(left_at)) = (entry.attempts, entry.left_at) {
                 self.round_trip.sample(now.since(left_at));
             }
+            if matches!(self.policy, AckPolicy::All(_)) {
+                self.remove(sequence);
+            } else if let Some(planned) = entry.due.take() {
+                let until = now + self.backoff.max();
+                entry.due = Some(until);
+                self.due.remove(&(planned, sequence));
+                self.due.insert((until, sequence));
+            }
+        }
+        let send = self.sends.get_mut(&request)?;
+        send.grew_at = now;
+        let has = send.has.entry(by.clone()).or_insert(0);
+        *has += 1;
+        let is_whole = *has >= send.messages && send.whole.insert(by.clone());
+        let satisfied = is_whole && self.policy.is_satisfied_by(&send.whole);
+        if satisfied {
+            let sequences = send.sequences.clone();
+            self.forget(request, sequences);
         }
         Some(Acknowledged { request, sequence, satisfied })
     }
@@ -347,9 +457,28 @@ mod tests {
         assert_eq!(outgoing.handle_ack(at(2), &bob, &[0..2]), [], "no news");
         assert!(!outgoing.handle_ack(at(2), &mallory, &[0..2])[0].satisfied);
         assert_eq!(outgoing.lacking(0..2), ["carol".into()].into());
-        let done = outgoing.handle_ack(at(3), &"carol".into(), &[1..2]);
-        assert_eq!(done, [Acknowledged { request: REQUEST, sequence: 1, satisfied: true }]);
-        assert_eq!(outgoing.oldest(), Some(0));
+        let half = outgoing.handle_ack(at(3), &"carol".into(), &[1..2]);
+        assert_eq!(half, [Acknowledged { request: REQUEST, sequence: 1, satisfied: false }]);
+        assert_eq!((outgoing.oldest(), outgoing.len()), (Some(0), 1), "what everybody has is not repeated");
+        let done = outgoing.handle_ack(at(4), &"carol".into(), &[0..1]);
+        assert_eq!(done, [Acknowledged { request: REQUEST, sequence: 0, satisfied: true }]);
+        assert_eq!(outgoing.oldest(), None);
+    }
+
+    #[test]
+    fn halves_in_two_hands_are_no_whole() {
+        let mut outgoing = outgoing(AckPolicy::Any, 2);
+        for sequence in 0..2 {
+            outgoing.attempt(sequence);
+            outgoing.handle_attempted(at(0), sequence, true, 0.5);
+        }
+        assert!(!outgoing.handle_ack(at(1), &"bob".into(), &[0..1])[0].satisfied);
+        assert!(!outgoing.handle_ack(at(2), &"carol".into(), &[1..2])[0].satisfied);
+        assert_eq!(outgoing.len(), 2);
+        assert_eq!(outgoing.poll_due(at(1_001)), None, "either may still get the other half");
+        assert_eq!((outgoing.poll_due(at(1_002)), outgoing.poll_due(at(1_002))), (Some(0), Some(1)));
+        assert!(outgoing.handle_ack(at(1_003), &"bob".into(), &[0..2])[0].satisfied);
+        assert!(outgoing.is_empty() && outgoing.poll_timeout().is_none());
     }
 
     #[test]
@@ -387,10 +516,12 @@ mod tests {
 
     #[test]
     fn slow_acknowledgements_stretch_the_timer() {
-        let mut outgoing = outgoing(AckPolicy::Any, 2);
+        let mut outgoing = outgoing(AckPolicy::Any, 1);
         outgoing.attempt(0);
         outgoing.handle_attempted(at(0), 0, true, 0.5);
         outgoing.handle_ack(at(400), &"bob".into(), &[0..1]);
+        let id = StructuredId { tag: SenderTag([1; 6]), sequence: 1, content: [0; 4] };
+        outgoing.push(id, message("another send"), RequestId(2));
         outgoing.attempt(1);
         outgoing.handle_attempted(at(400), 1, true, 0.5);
         assert_eq!(outgoing.poll_timeout(), Some(at(400 + 100 + 1_100)));

@@ -53,6 +53,13 @@ impl Schedule {
         self.idle_due = Some(now + self.config.idle.delay(0, random));
     }
 
+    /// Somebody else's sync was received: ours, where it has nothing to acknowledge, may wait.
+    pub fn heard(&mut self, now: Mono, random: f64) {
+        if let Some(due) = &mut self.idle_due {
+            *due = (*due).max(now + self.config.idle.delay(self.idle_count, random));
+        }
+    }
+
     /// Whether a sync is due now.
     pub fn is_due(&self, now: Mono) -> bool {
         self.poll_timeout().is_some_and(|due| due <= now)

@@ -6,7 +6,7 @@
 
 use super::claim::{Claim, Failure, Place, Shape, Whole};
 use super::{Discard, Segment, SegmentCounts, SetDrop};
-use crate::ids::{ParticipantId, SenderTag};
+use crate::ids::{MessageId, ParticipantId, SenderTag};
 use bytes::Bytes;
 use quorate_base::Mono;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ pub enum SegmentOrigin {
     Structured(SenderTag, u64),
     /// Sent with opaque ids: the sender and the payload's hash.
     Opaque(ParticipantId, [u8; 32]),
+    /// A payload in one message with an opaque id, without segments.
+    Whole(MessageId),
 }
 
 /// How much may be in the making.
@@ -144,6 +146,28 @@ impl Reassembler {
             return Admission::Discarded(reason);
         }
         self.store(now, origin, sender, segment, cost)
+    }
+
+    /// Charges a payload that needs no putting together; `false` when there is no room. Given back with
+    /// [`Reassembler::release`].
+    pub fn charge(
+        &mut self,
+        origin: &SegmentOrigin,
+        sender: &ParticipantId,
+        cost: usize,
+        needed: bool,
+    ) -> bool {
+        if !self.make_room(origin, sender, cost, needed) {
+            self.counts.discarded(Discard::CacheFull);
+            return false;
+        }
+        if self.exempt.as_ref() == Some(origin) {
+            // It is whole: the next one may exceed the budget again.
+            self.exempt = None;
+        }
+        self.bytes += cost;
+        self.per_sender.entry(sender.clone()).or_default().bytes += cost;
+        true
     }
 
     /// Gives back what a delivered or dropped payload of `sender` was charged for.

@@ -44,6 +44,8 @@ pub(super) struct Peers {
     strangers: BTreeMap<SenderTag, RangeSet>,
     opaque: Opaque,
     news: BTreeSet<SenderTag>,
+    /// A message with an opaque id was received, which only a citation or a filter acknowledges.
+    opaque_news: bool,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,31 @@ impl Peers {
             strangers: BTreeMap::new(),
             opaque: Opaque::default(),
             news: BTreeSet::new(),
+            opaque_news: false,
         }
+    }
+
+    /// Whether a tag may be that of `participant`: nobody else was heard with it.
+    pub(super) fn may_be(&self, tag: &SenderTag, participant: &ParticipantId) -> bool {
+        self.known.get(tag).is_none_or(|peer| peer.participant == *participant)
+    }
+
+    /// The parts of `range` that a known sender has sent us neither, nor we gave up.
+    pub(super) fn lacks(&self, tag: &SenderTag, range: Range<u64>) -> Vec<Range<u64>> {
+        match self.known.get(tag) {
+            Some(peer) => {
+                let open = peer.over.gaps(range);
+                open.into_iter().flat_map(|part| peer.received.gaps(part)).collect()
+            }
+            None => {
+                self.strangers.get(tag).map_or_else(|| vec![range.clone()], |over| over.gaps(range.clone()))
+            }
+        }
+    }
+
+    /// Where what was received of a known sender ends, below `number`.
+    pub(super) fn received_below(&self, tag: &SenderTag, number: u64) -> u64 {
+        self.known.get(tag).map_or(0, |peer| peer.received.end_below(number).max(peer.over.end_below(number)))
     }
 
     /// Makes a sender known; everything below `past.start` is from before we joined, and what lies in
@@ -138,6 +164,7 @@ impl Peers {
             Key::Opaque(id) => {
                 self.opaque.remember(id);
                 self.opaque.received.insert(id.clone());
+                self.opaque_news = true;
             }
         }
     }
@@ -203,20 +230,21 @@ impl Peers {
     }
 
     pub(super) fn remind(&mut self, id: &MessageId) {
-        if let Some(id) = StructuredId::parse(id.as_str())
-            && self.known.contains_key(&id.tag)
-        {
-            self.news.insert(id.tag);
+        match StructuredId::parse(id.as_str()) {
+            Some(id) if self.known.contains_key(&id.tag) => drop(self.news.insert(id.tag)),
+            Some(_) => {}
+            None => self.opaque_news = true,
         }
     }
 
     pub(super) fn has_news(&self) -> bool {
-        !self.news.is_empty()
+        !self.news.is_empty() || self.opaque_news
     }
 
     /// The vectors with news, or all; nothing is news afterwards.
     pub(super) fn take_acks(&mut self, whole: bool) -> Vec<AckVector> {
         let news = std::mem::take(&mut self.news);
+        self.opaque_news = false;
         let told = self
             .known
             .iter()

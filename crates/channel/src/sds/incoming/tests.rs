@@ -178,7 +178,7 @@ fn a_number_that_contradicts_its_place_is_refused() {
 
 #[test]
 fn opaque_ids_are_ordered_and_remembered_too() {
-    let mut incoming = incoming(JoinPolicy::FromNow);
+    let mut incoming = incoming(JoinPolicy::Since(Wall::from_unix_millis(0)));
     let foreign = |id: &str, past: &[&str], byte: u8| Arrival {
         sender: "js".into(),
         id: id.into(),
@@ -220,17 +220,17 @@ fn what_a_sender_settles_while_it_is_first_heard_is_not_missed() {
     let half = payload(1, 41, 2, &[]).remove(0);
     feed(&mut incoming, vec![one(1, 44, &[], 40), half]);
     assert_eq!(delivered(&mut incoming), [], "40 and the rest of 41 may come again");
-    incoming.handle_notice(SenderTag([1; 6]), Some(42), &[]);
+    incoming.handle_notice(SenderTag([1; 6]), &"p1".into(), Some(42), &[]);
     assert_eq!(delivered(&mut incoming), []);
-    incoming.handle_notice(SenderTag([1; 6]), Some(45), &[]);
+    incoming.handle_notice(SenderTag([1; 6]), &"p1".into(), Some(45), &[]);
     assert_eq!(delivered(&mut incoming).len(), 1);
     assert_eq!((incoming.bytes(), incoming.poll_timeout()), (0, None));
     feed(&mut incoming, vec![one(1, 50, &[], 50)]);
-    incoming.handle_notice(SenderTag([1; 6]), Some(51), &[]);
+    incoming.handle_notice(SenderTag([1; 6]), &"p1".into(), Some(51), &[]);
     assert_eq!(delivered(&mut incoming).len(), 1, "45 to 49 were settled before they could be missed");
     let later = now(20);
     assert_eq!(incoming.handle_arrival(later, one(1, 60, &[], 60)), Verdict::Accepted);
-    incoming.handle_notice(SenderTag([1; 6]), Some(61), &[]);
+    incoming.handle_notice(SenderTag([1; 6]), &"p1".into(), Some(61), &[]);
     assert_eq!(delivered(&mut incoming), [], "from then on, what was settled with others only is missed");
 }
 
@@ -240,7 +240,7 @@ fn nobody_waits_for_numbers_that_are_void() {
     let half = payload(1, 1, 2, &[]).remove(0);
     feed(&mut incoming, vec![one(1, 0, &[], 0), half, one(1, 3, &[(1, 2)], 0), one(2, 0, &[(1, 1)], 0)]);
     assert_eq!(delivered(&mut incoming).len(), 1);
-    incoming.handle_notice(SenderTag([1; 6]), Some(0), &[1..3]);
+    incoming.handle_notice(SenderTag([1; 6]), &"p1".into(), Some(0), &[1..3]);
     assert_eq!(delivered(&mut incoming).len(), 2);
     assert_eq!((incoming.bytes(), incoming.waiting(), incoming.poll_timeout()), (0, 0, None));
     assert_eq!(feed(&mut incoming, payload(1, 1, 2, &[])), [Verdict::Duplicate, Verdict::Late]);
@@ -250,7 +250,7 @@ fn nobody_waits_for_numbers_that_are_void() {
 fn a_payload_that_was_whole_is_delivered_even_if_its_sender_took_it_back() {
     let mut incoming = incoming(JoinPolicy::FromNow);
     feed(&mut incoming, vec![one(1, 1, &[], 0)]);
-    incoming.handle_notice(SenderTag([1; 6]), Some(0), &[1..2]);
+    incoming.handle_notice(SenderTag([1; 6]), &"p1".into(), Some(0), &[1..2]);
     feed(&mut incoming, vec![one(1, 2, &[], 0), one(1, 0, &[], 0)]);
     assert_eq!(delivered(&mut incoming).len(), 3);
 }
@@ -282,4 +282,62 @@ fn a_table_that_is_full_holds_nothing_back() {
     let told = delivered(&mut incoming);
     assert_eq!(told.iter().filter(|(name, _)| name == "p1").count(), 2_000);
     assert_eq!((incoming.waiting(), incoming.bytes()), (0, 0));
+}
+
+#[test]
+fn who_joins_foreign_members_takes_what_the_first_one_cites_for_the_past() {
+    let message = |id: &str, past: &[&str]| Arrival {
+        sender: "js".into(),
+        id: id.into(),
+        time: now(0).wall.unix_millis(),
+        history: past
+            .iter()
+            .map(|id| Dependency { id: (*id).into(), time: None, hint: None, sender: None })
+            .collect(),
+        oldest: None,
+        sent_at: None,
+        segment: Bytes::copy_from_slice(id.as_bytes()),
+    };
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    let (first, second) = (message("c", &["a", "b"]), message("e", &["c", "d"]));
+    assert_eq!(incoming.handle_whole(now(1), first), Verdict::Accepted);
+    assert_eq!(delivered(&mut incoming).len(), 1);
+    assert_eq!(incoming.handle_whole(now(1), message("a", &[])), Verdict::Late);
+    assert_eq!(incoming.handle_whole(now(1), second), Verdict::Accepted);
+    assert_eq!(delivered(&mut incoming), [], "from then on it is missed");
+    assert_eq!(incoming.handle_whole(now(1), message("d", &["c"])), Verdict::Accepted);
+    assert_eq!(delivered(&mut incoming).len(), 2);
+    assert_eq!((incoming.bytes(), incoming.waiting()), (0, 0));
+}
+
+#[test]
+fn nobody_else_can_use_a_senders_numbers() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    feed(&mut incoming, vec![one(1, 0, &[], 0)]);
+    let posed = Arrival { sender: "mallory".into(), ..one(1, 1, &[], 0) };
+    assert_eq!(incoming.handle_arrival(now(1), posed), Verdict::Malformed);
+    incoming.handle_notice(SenderTag([1; 6]), &"mallory".into(), Some(9), &[1..100]);
+    feed(&mut incoming, vec![one(1, 1, &[], 0)]);
+    assert_eq!(delivered(&mut incoming).len(), 2);
+}
+
+#[test]
+fn what_is_missing_is_told_once_it_shows_and_not_when_it_came() {
+    let mut incoming = incoming(JoinPolicy::FromNow);
+    feed(&mut incoming, vec![one(1, 0, &[], 0)]);
+    assert_eq!(incoming.poll_lack(), None);
+    feed(&mut incoming, vec![one(1, 4, &[(2, 7)], 0)]);
+    let lacks: Vec<_> = std::iter::from_fn(|| incoming.poll_lack()).collect();
+    let told: Vec<_> = lacks.iter().map(|lack| (lack.key.clone(), lack.run)).collect();
+    let key = |sender: u8, number| Key::Sequence(SenderTag([sender; 6]), number);
+    assert_eq!(told, [(key(2, 7), 1), (key(1, 1), 3)]);
+    assert_eq!(lacks[1].sender, Some("p1".into()));
+    feed(&mut incoming, vec![one(1, 1, &[], 0)]);
+    let still = incoming.still_lacks(&lacks[1]).unwrap();
+    assert_eq!((still.key, still.run), (key(1, 2), 2));
+    feed(&mut incoming, vec![one(1, 2, &[], 0), one(1, 3, &[], 0)]);
+    assert_eq!(incoming.still_lacks(&lacks[1]), None);
+    assert!(incoming.still_lacks(&lacks[0]).is_some());
+    incoming.handle_timeout(now(62));
+    assert_eq!(incoming.still_lacks(&lacks[0]), None, "it was declared lost");
 }

@@ -1,0 +1,437 @@
+//! The SDS machine: from a payload's bytes to messages that are repeated until they are acknowledged, and from messages to
+//! payloads in causal order.
+//!
+//! The rule: it is usable alone. What a message's content is, bytes or one segment of a payload, is stated when it opens; where messages
+//! go is the business of whoever drives it. After any `handle_*`, drain [`Sds::poll_event`] and [`Sds::poll_due`], then wait until
+//! [`Sds::poll_timeout`] and call [`Sds::handle_timeout`].
+
+mod egress;
+mod ingress;
+
+pub(super) use egress::is_sync;
+
+use super::auth::SenderAuth;
+use super::config::{Profile, SdsConfig};
+use super::repair::Repair;
+use super::{
+    Delivery, Dependency, Frontier, Incoming, IncomingEvent, Key, Lamport, Missing, Outgoing, RollingFilter,
+    Schedule, SdsDecodeError, SdsMessage, Voids,
+};
+use crate::config::ConfigError;
+use crate::ids::{ChannelId, MessageId, ParticipantId, RequestId, SenderTag};
+use crate::segment::{SegmentCounts, SegmentDecodeError};
+use bytes::Bytes;
+use fastrand::Rng;
+use quorate_base::{Mono, Now};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+
+/// What the content of a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// A payload of the application, whole.
+    Whole,
+    /// One segment of a payload (see [`crate::segment`]).
+    Segment,
+}
+
+/// Something that is to be sent: make the message with [`Sds::prepare`] when it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// An own message, by its sequence number.
+    Message(u64),
+    /// A message of ours or somebody else's that others asked for.
+    Repair(Key),
+    /// A sync.
+    Sync,
+}
+
+/// A message that leaves now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Its id.
+    pub id: MessageId,
+    /// The encoded message.
+    pub bytes: Bytes,
+    /// How often it was tried before.
+    pub attempt: u32,
+    /// The send it belongs to; none for syncs and repairs.
+    pub request: Option<RequestId>,
+}
+
+/// What happened.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SdsEvent {
+    /// A payload's turn has come.
+    Delivered(Delivery),
+    /// A message that nobody acknowledges, orders or repeats.
+    Ephemeral {
+        /// Who sent it.
+        sender: ParticipantId,
+        /// Its id.
+        id: MessageId,
+        /// Its content.
+        content: Bytes,
+    },
+    /// A participant has a message of ours.
+    Acknowledged {
+        /// The send it belongs to.
+        request: RequestId,
+        /// Its sequence number.
+        sequence: u64,
+        /// Who has it.
+        by: ParticipantId,
+        /// Whether the policy is now satisfied, and the message no more repeated.
+        satisfied: bool,
+    },
+    /// These messages are missing for good; what follows them was delivered without them.
+    Gap(Vec<Missing>),
+    /// A missing message may be found in a store. Give what it holds to [`Sds::handle_message`].
+    Fetch {
+        /// Its id.
+        id: MessageId,
+        /// What its sender said about where it is (LIP `retrieval_hint`).
+        hint: Bytes,
+        /// Who sent it, where that is known.
+        sender: Option<ParticipantId>,
+    },
+}
+
+/// Why a message was dropped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SdsError {
+    /// No message of the dialect.
+    #[error("no SDS message")]
+    Decode(#[from] SdsDecodeError),
+    /// Another channel's.
+    #[error("another channel")]
+    OtherChannel,
+    /// Its signature is missing, or is not that of the participant it names.
+    #[error("not signed by `{0}`")]
+    Forged(ParticipantId),
+    /// Its Lamport time is further ahead than any clock.
+    #[error("from the future: Lamport time {time}")]
+    FromTheFuture {
+        /// The time it claims.
+        time: u64,
+    },
+    /// Its content is no segment.
+    #[error("the content is no segment")]
+    Segment(#[from] SegmentDecodeError),
+    /// It contradicts what came before, or itself.
+    #[error("it contradicts what came before")]
+    Contradiction,
+    /// No room now; it is not acknowledged and comes again.
+    #[error("no room for it now")]
+    Full,
+}
+
+/// What was counted. Every counter only grows, and saturates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SdsStats {
+    /// Attempts after the first.
+    pub retransmissions: u64,
+    /// Syncs made.
+    pub syncs_sent: u64,
+    /// Messages or segments accepted.
+    pub accepted: u64,
+    /// Messages that were there already.
+    pub duplicates: u64,
+    /// Messages from before we joined, or declared lost.
+    pub late: u64,
+    /// Messages whose signature is missing or wrong.
+    pub forged: u64,
+    /// Filters that could not be read; their messages were.
+    pub bad_filters: u64,
+    /// Resends that were delayed because a filter said "perhaps".
+    pub possibly_acknowledged: u64,
+    /// Requests made for missing messages.
+    pub repairs_asked: u64,
+    /// Answers given to requests of others.
+    pub repairs_given: u64,
+    /// Gaps reported.
+    pub gaps: u64,
+}
+
+/// The SDS machine. It is alone usable, without segments, rate limit, cipher and envelopes:
+///
+/// ```
+/// use quorate_base::{Mono, Now, Wall};
+/// use quorate_channel::sds::{Content, Due, Sds, SdsConfig, SdsEvent};
+/// use quorate_channel::RequestId;
+///
+/// let now = Now::new(Mono::ZERO, Wall::from_unix_millis(1_700_000_000_000));
+/// let open = |name: &str, entropy| {
+///     Sds::open(now, "c".into(), name.into(), Content::Whole, SdsConfig::default(), entropy).unwrap()
+/// };
+/// let (mut alice, mut bob) = (open("alice", 1), open("bob", 2));
+///
+/// let sequence = alice.handle_send(now, RequestId(1), "hello".into()).unwrap();
+/// let message = alice.prepare(now, Due::Message(sequence)).unwrap();
+/// bob.handle_message(now, message.bytes, None).unwrap(); // the network
+/// alice.handle_attempted(now, sequence, true);
+/// let Some(SdsEvent::Delivered(delivery)) = bob.poll_event() else { panic!() };
+/// assert_eq!(delivery.payload, "hello");
+///
+/// // Bob says what he has when his time has come.
+/// let later = Now::new(bob.poll_timeout().unwrap(), now.wall);
+/// bob.handle_timeout(later);
+/// let due = bob.poll_due(later).unwrap();
+/// alice.handle_message(later, bob.prepare(later, due).unwrap().bytes, None).unwrap();
+/// assert!(matches!(alice.poll_event(), Some(SdsEvent::Acknowledged { satisfied: true, .. })));
+/// ```
+#[derive(Debug)]
+pub struct Sds {
+    channel: ChannelId,
+    participant: ParticipantId,
+    own: SenderTag,
+    content: Content,
+    config: SdsConfig,
+    random: Rng,
+    auth: Option<SenderAuth>,
+
+    next_sequence: u64,
+    lamport: Lamport,
+    frontier: Frontier,
+    outgoing: Outgoing,
+    /// What each unsent message cited, should it have to be taken back.
+    cited: BTreeMap<RequestId, (MessageId, Vec<Dependency>)>,
+    voids: Voids,
+
+    incoming: Incoming,
+    recent_ephemerals: VecDeque<MessageId>,
+    schedule: Schedule,
+    sync_queued: bool,
+    repair: Repair,
+    filter: Option<RollingFilter>,
+    since_filter: u32,
+
+    events: VecDeque<SdsEvent>,
+    stats: SdsStats,
+}
+
+impl Sds {
+    /// Opens a machine without a past. `entropy` must be random and drawn anew for each call: it tells this
+    /// incarnation of the participant from any earlier one, and seeds the jitter.
+    pub fn open(
+        now: Now,
+        channel: ChannelId,
+        participant: ParticipantId,
+        content: Content,
+        config: SdsConfig,
+        entropy: u64,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let own = SenderTag::derive(&participant, entropy);
+        let (filter, log) = match config.profile {
+            Profile::Compact => (None, 0),
+            Profile::Interop { filter, .. } => {
+                (Some(RollingFilter::new(config.dialect, filter)), config.causal_history)
+            }
+        };
+        Ok(Self {
+            own,
+            content,
+            random: Rng::with_seed(entropy),
+            auth: None,
+            next_sequence: 0,
+            lamport: Lamport::starting_at(config.dialect, now.wall),
+            frontier: Frontier::with_log(log),
+            outgoing: Outgoing::new(config.acks.clone(), config.retransmit),
+            cited: BTreeMap::new(),
+            voids: Voids::new(config.void_lifetime),
+            incoming: Incoming::new(now, own, config.incoming.clone()),
+            recent_ephemerals: VecDeque::new(),
+            schedule: Schedule::new(config.sync),
+            sync_queued: false,
+            repair: Repair::new(config.repair, config.dialect, participant.clone()),
+            filter,
+            since_filter: 0,
+            events: VecDeque::new(),
+            stats: SdsStats::default(),
+            channel,
+            participant,
+            config,
+        })
+    }
+
+    /// From here on messages are signed, and only signed ones are read.
+    pub fn authenticate(&mut self, auth: SenderAuth) {
+        self.auth = Some(auth);
+    }
+
+    /// The keys, where messages are signed.
+    pub const fn auth_mut(&mut self) -> Option<&mut SenderAuth> {
+        self.auth.as_mut()
+    }
+
+    /// Does what is due: what is missing for too long is declared lost.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.incoming.handle_timeout(now);
+        self.collect(now);
+    }
+
+    /// A store holds a message, ours or a delivered one, under `hint`: later citations say so.
+    pub fn handle_hint(&mut self, id: &MessageId, hint: Bytes) {
+        self.frontier.hint(id, hint);
+    }
+
+    /// The next thing that is to be sent. First attempts are not among them: whoever sends knows of them.
+    pub fn poll_due(&mut self, now: Now) -> Option<Due> {
+        if let Some(sequence) = self.outgoing.poll_due(now.mono) {
+            return Some(Due::Message(sequence));
+        }
+        while let Some(key) = self.repair.poll_answer(now.mono) {
+            match key {
+                Key::Sequence(tag, sequence) if tag == self.own && self.outgoing.contains(sequence) => {
+                    if self.outgoing.poll_early(sequence) {
+                        return Some(Due::Message(sequence));
+                    }
+                }
+                key => return Some(Due::Repair(key)),
+            }
+        }
+        if !self.sync_queued && (self.schedule.is_due(now.mono) || self.repair.is_request_due(now.mono)) {
+            let random = self.random.f64();
+            self.schedule.synced(now.mono, random);
+            self.sync_queued = true;
+            return Some(Due::Sync);
+        }
+        None
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<SdsEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Sds::handle_timeout`] and [`Sds::poll_due`] are to be called next.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let mut timers = vec![self.outgoing.poll_timeout(), self.incoming.poll_timeout()];
+        if !self.sync_queued {
+            timers.extend([self.schedule.poll_timeout(), self.repair.poll_timeout()]);
+        } else {
+            timers.push(self.repair.poll_answer_timeout());
+        }
+        timers.into_iter().flatten().min()
+    }
+
+    /// Stops telling of a send whose end the caller has told.
+    pub fn settle(&mut self, request: RequestId) {
+        self.cited.remove(&request);
+    }
+
+    /// A send is given up: its messages are not repeated any more.
+    pub fn forget(&mut self, request: RequestId, sequences: Range<u64>) {
+        self.outgoing.forget(request, sequences);
+        self.cited.remove(&request);
+    }
+
+    /// A send never left: no later message cites it, and nobody waits for its numbers.
+    pub fn undo(&mut self, now: Now, request: RequestId, sequences: Range<u64>) {
+        self.outgoing.forget(request, sequences.clone());
+        if let Some((id, cited)) = self.cited.remove(&request) {
+            self.frontier.failed(&id, &cited);
+            self.voids.push(now.mono, sequences);
+        }
+    }
+
+    /// Who of those that the policy names has not acknowledged the messages in `sequences`.
+    pub fn lacking(&self, sequences: Range<u64>) -> BTreeSet<ParticipantId> {
+        self.outgoing.lacking(sequences)
+    }
+
+    /// The tag of our ids.
+    pub const fn own_tag(&self) -> SenderTag {
+        self.own
+    }
+
+    /// The number of our next message.
+    pub const fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Own messages that wait for acknowledgements.
+    pub fn unacknowledged(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// The send that a message belongs to, as long as it may be sent again.
+    pub fn request_of(&self, sequence: u64) -> Option<RequestId> {
+        self.outgoing.request(sequence)
+    }
+
+    /// Whether any message in `sequences` may be sent again.
+    pub fn repeats_any(&self, sequences: Range<u64>) -> bool {
+        self.outgoing.has_any(sequences)
+    }
+
+    /// What became of segments and sets.
+    pub const fn segment_counts(&self) -> SegmentCounts {
+        self.incoming.segment_counts()
+    }
+
+    /// Payloads that wait for their causal past.
+    pub fn waiting(&self) -> usize {
+        self.incoming.waiting()
+    }
+
+    /// Bytes of incomplete and waiting payloads, with what is kept beside them.
+    pub const fn receive_bytes(&self) -> usize {
+        self.incoming.bytes()
+    }
+
+    /// What is kept for repair.
+    pub const fn repair(&self) -> &Repair {
+        &self.repair
+    }
+
+    /// What was counted so far.
+    pub const fn stats(&self) -> &SdsStats {
+        &self.stats
+    }
+
+    /// Turns what the receiving side has to say into events, and what it lacks into requests.
+    fn collect(&mut self, now: Now) {
+        while let Some(event) = self.incoming.poll_event() {
+            match event {
+                IncomingEvent::Deliver(delivery) => {
+                    self.lamport.observe(now.wall, delivery.time);
+                    self.frontier.delivered(&delivery);
+                    let random = self.random.f64();
+                    self.schedule.activity(now.mono, random);
+                    self.events.push_back(SdsEvent::Delivered(delivery));
+                }
+                IncomingEvent::Gap(missing) => {
+                    self.stats.gaps += 1;
+                    self.events.push_back(SdsEvent::Gap(missing));
+                }
+            }
+        }
+        while let Some(lack) = self.incoming.poll_lack() {
+            let fetch = lack.hint.clone().map(|hint| SdsEvent::Fetch {
+                id: lack.id.clone(),
+                hint,
+                sender: lack.sender.clone(),
+            });
+            if self.repair.want(now.mono, lack, self.config.incoming.lost_after) {
+                self.events.extend(fetch);
+            }
+        }
+        // A sync that waits to be sent carries the news that comes until it leaves.
+        if self.incoming.has_news() && !self.sync_queued {
+            let random = self.random.f64();
+            self.schedule.acknowledge(now.mono, random);
+        }
+    }
+
+    /// A message of ours with nothing in it.
+    fn bare(&self, id: MessageId) -> SdsMessage {
+        SdsMessage::bare(self.participant.clone(), id, self.channel.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;
