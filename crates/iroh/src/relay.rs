@@ -119,6 +119,7 @@ pub(crate) async fn follow(
     loop {
         let now = relays.get();
         let next = assess(&now, endpoint.id(), status.borrow().url.clone());
+        let connected = next.connected;
         if let Some(url) = next.url.as_ref().filter(|url| announced.as_ref() != Some(*url)) {
             announced = Some(url.clone());
             status.send_replace(next.clone());
@@ -130,13 +131,13 @@ pub(crate) async fn follow(
                 changed
             });
         }
-        if next.connected {
+        if connected {
             patience = IMPATIENCE;
         }
         tokio::select! {
             updated = relays.updated() => if updated.is_err() { return },
             () = endpoint.closed() => return,
-            () = sleep(patience), if !next.connected => {
+            () = sleep(patience), if !connected => {
                 patience = LONGEST.min(patience * 2);
                 let relay = relay.for_iroh();
                 endpoint.insert_relay(relay.url.clone(), Arc::new(relay)).await;

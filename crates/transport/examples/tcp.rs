@@ -5,6 +5,8 @@
 //! It authenticates nobody and encrypts nothing: whoever reaches the port can speak under any URL, so the core starts
 //! it only with `allow_unauthenticated`. The first half is the transport, the second half says hello over it.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use quorate_transport::{

@@ -46,6 +46,7 @@ pub async fn frames_of_every_size_arrive_whole(make: &impl MakeImp) {
 }
 
 /// How large a payload may be, which follows from how large the frame around it may be.
+#[expect(clippy::panic, reason = "a check that fails has to fail")]
 async fn largest_payload(a: &Node, b: &Node) -> usize {
     let limit = TransportConfig::trusted().max_frame_bytes.get();
     match a.transport.send_space_notify(&b.url(), &SPACE, vec![0; limit].into()).await {
