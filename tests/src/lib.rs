@@ -8,7 +8,9 @@
 //! Here: rosters, payloads that say what they follow, and the simulation behind `cargo xtask sim`.
 
 mod causal;
+pub mod crash;
 pub mod sim;
+pub mod wire;
 
 pub use causal::{CausalLog, Stamp};
 

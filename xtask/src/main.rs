@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod crash;
 mod deny;
 mod doc;
 mod examples;
@@ -65,6 +66,11 @@ const COMMANDS: &[Command] = &[
         name: "sim",
         help: "groups in virtual time: [--quick | --nightly] [--seed N] [--write]",
         run: sim::run,
+    },
+    Command {
+        name: "crash",
+        help: "two hundred kills and thousands of power cuts: minutes",
+        run: crash::run,
     },
     Command { name: "help", help: "this list", run: help },
 ];

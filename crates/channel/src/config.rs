@@ -70,6 +70,11 @@ pub struct ChannelConfig {
     pub reassembly_timeout: Duration,
     /// Participants remembered, each incarnation counted. Default 1,024.
     pub max_participants: usize,
+    /// Events of a channel on a store that the application has not confirmed: beyond it no more sends and payloads are
+    /// taken. Default 65,536.
+    pub max_unconfirmed_events: usize,
+    /// The same in bytes. Default 256 MiB.
+    pub max_unconfirmed_bytes: usize,
 }
 
 /// Who has to acknowledge a message before it counts as delivered. Fixed when a channel opens.
@@ -171,6 +176,8 @@ impl Default for ChannelConfig {
             max_incomplete_per_sender: 512,
             reassembly_timeout: Duration::from_secs(300),
             max_participants: 1_024,
+            max_unconfirmed_events: 65_536,
+            max_unconfirmed_bytes: 256 << 20,
         }
     }
 }
@@ -219,6 +226,8 @@ impl ChannelConfig {
             ("max_incomplete", self.max_incomplete, 1),
             ("max_incomplete_per_sender", self.max_incomplete_per_sender, 1),
             ("max_participants", self.max_participants, 1),
+            ("max_unconfirmed_events", self.max_unconfirmed_events, 1),
+            ("max_unconfirmed_bytes", self.max_unconfirmed_bytes, 1),
         ];
         for (field, value, least) in least {
             if value < least {

@@ -2,6 +2,8 @@
 //!
 //! The rule: a send is final only when all its segments are, and each outcome is told once.
 
+mod stored;
+
 use crate::error::SendError;
 use crate::ids::{ParticipantId, RequestId};
 use crate::output::ChannelEvent;
@@ -28,6 +30,8 @@ pub enum SegmentState {
 pub struct Requests {
     open: BTreeMap<RequestId, Request>,
     deadlines: BTreeSet<(Mono, RequestId)>,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<BTreeSet<RequestId>>,
 }
 
 /// A send that was given up: what the other stages are to forget.
@@ -59,6 +63,9 @@ impl Requests {
     /// Accepts a send whose segments have `sequences`, the first `data` of them data.
     pub fn push(&mut self, request: RequestId, sequences: Range<u64>, data: u64, ephemeral: bool) {
         let count = usize::try_from(sequences.end - sequences.start).unwrap_or(usize::MAX);
+        if let Some(changes) = self.changes.as_mut().filter(|_| !ephemeral) {
+            changes.insert(request);
+        }
         self.open.insert(
             request,
             Request {
@@ -220,6 +227,9 @@ impl Requests {
             return (Some(ChannelEvent::SendError { request, error }), Some(given_up));
         }
         open.sent = true;
+        if let Some(changes) = self.changes.as_mut().filter(|_| !open.ephemeral) {
+            changes.insert(request);
+        }
         if open.ephemeral {
             self.remove(request);
         } else {
@@ -248,6 +258,9 @@ impl Requests {
 
     fn remove(&mut self, request: RequestId) -> Option<Request> {
         let open = self.open.remove(&request)?;
+        if let Some(changes) = self.changes.as_mut().filter(|_| !open.ephemeral) {
+            changes.insert(request);
+        }
         if let Some(at) = open.deadline {
             self.deadlines.remove(&(at, request));
         }

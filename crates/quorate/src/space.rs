@@ -14,9 +14,10 @@ use bytes::Bytes;
 use membership::Membership;
 use prost::Message;
 use publish::Publisher;
+use quorate_base::Store;
 use quorate_channel::{
-    Channel, ChannelConfig, ChannelEvents, Cipher, Identity, ManagerError, MessageEnvelope,
-    ReliableChannelManager,
+    Channel, ChannelConfig, ChannelEvents, Cipher, EventSeq, Identity, ManagerError, MessageEnvelope,
+    OpenError, ReliableChannelManager,
 };
 use quorate_transport::{
     ModuleRegistration, Refusal, RegisterError, SpaceRegistration, Transport, TxModuleHandler, TxSpaceHandler,
@@ -123,6 +124,19 @@ impl Space {
         cipher: Box<dyn Cipher>,
     ) -> Result<(Channel, ChannelEvents), ManagerError> {
         self.manager.create(identity, config, cipher)
+    }
+
+    /// Opens a channel on a store: one that was closed, or whose process ended, goes on where it was. `cursor` is the last
+    /// event that the application has dealt with, where it keeps that ([`Channel::open`]).
+    pub async fn open_on(
+        &self,
+        store: Arc<dyn Store>,
+        cursor: Option<EventSeq>,
+        identity: Identity,
+        config: ChannelConfig,
+        cipher: Box<dyn Cipher>,
+    ) -> Result<(Channel, ChannelEvents), OpenError> {
+        self.manager.open(store, cursor, identity, config, cipher).await
     }
 
     /// The channels that are open here.

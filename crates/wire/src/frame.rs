@@ -71,6 +71,17 @@ impl Frame {
     /// are skipped, and empty input is `Other` of kind 0. Space and module are ignored where the kind
     /// has no place for them ([`Frame::Other`] keeps both).
     pub fn decode(input: Bytes) -> Result<Self, DecodeError> {
+        match decode::usual(&input) {
+            Some((data, space, Some(module))) => {
+                Ok(Self::Module { space, module, data: decode::cut(input, data) })
+            }
+            Some((data, space, None)) => Ok(Self::Notify { space, data: decode::cut(input, data) }),
+            None => Self::decode_any(input),
+        }
+    }
+
+    /// As `decode`, for whatever form the fields have.
+    fn decode_any(input: Bytes) -> Result<Self, DecodeError> {
         let fields = Fields::find(&input)?;
         let kind = FrameKind::from(fields.kind);
         let space = || fields.space(&input).ok_or(DecodeError::MissingSpace { kind });

@@ -85,7 +85,7 @@ fn mid_send() -> (ReliableChannel, Vec<MessageEnvelope>) {
     let envelopes: Vec<_> = outputs
         .filter_map(|output| match output {
             Output::Dispatch(dispatch) => Some(dispatch.envelope),
-            Output::Event(_) => None,
+            _ => None,
         })
         .collect();
     assert_eq!(envelopes.len(), 2);
@@ -221,7 +221,8 @@ fn two_sends_end_each_in_its_own_way() {
                         if is_second { DispatchOutcome::Refused } else { DispatchOutcome::Confirmed };
                     alice.handle_dispatched(now(0), dispatch.id, outcome);
                 }
-                Output::Event(event) => told.push(event),
+                Output::Write(_) => {}
+                Output::Event(event) | Output::Logged(_, event) => told.push(event),
             }
         }
     }

@@ -4,6 +4,8 @@
 //! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
 //! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
+mod stored;
+
 use super::{BloomFilter, Dialect, Fingerprint, RangeSet, SdsMessage};
 use crate::config::AckPolicy;
 use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
@@ -31,6 +33,8 @@ pub struct Outgoing {
     bytes: usize,
     /// One beyond the last sequence number pushed: nobody can have more.
     end: u64,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<stored::Changes>,
 }
 
 /// One attempt to make: the message and how often it was tried before.
@@ -97,6 +101,7 @@ impl Outgoing {
             round_trip: RoundTrip::default(),
             bytes: 0,
             end: 0,
+            changes: None,
         }
     }
 
@@ -113,6 +118,9 @@ impl Outgoing {
         });
         send.messages += 1;
         send.sequences.end = id.sequence + 1;
+        if let Some(changes) = &mut self.changes {
+            changes.pushed.insert(id.sequence);
+        }
         self.entries.insert(
             id.sequence,
             Entry {
@@ -134,6 +142,9 @@ impl Outgoing {
         let entry = self.entries.get_mut(&sequence)?;
         let attempt = entry.attempts;
         entry.attempts += 1;
+        if let Some(changes) = self.changes.as_mut().filter(|_| attempt > 0) {
+            changes.repeated.insert(sequence);
+        }
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
     }
 
@@ -230,22 +241,19 @@ impl Outgoing {
         }
     }
 
-    /// `by` has `ranges` of our sequence. Yields every message this is news about.
+    /// `by` has received `ranges` of our sequence. Yields every message this is news about.
     pub fn handle_ack(&mut self, now: Mono, by: &ParticipantId, ranges: &[Range<u64>]) -> Vec<Acknowledged> {
-        if !self.acked.contains_key(by) && self.acked.len() >= MAX_ACKNOWLEDGERS {
-            return Vec::new();
-        }
-        let known = self.acked.entry(by.clone()).or_default();
-        let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
-        let fresh: Vec<_> =
-            sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
-        let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
-        self.hasten(now, by, beyond);
-        let sequences: Vec<u64> = fresh
-            .into_iter()
-            .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
-            .collect();
-        sequences.into_iter().filter_map(|sequence| self.acknowledge(now, by, sequence)).collect()
+        self.acknowledged(now, by, ranges, true)
+    }
+
+    /// `by` cites `ranges` of our sequence: it has them, and delivered them, which may be long after they came.
+    pub fn handle_citations(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        ranges: &[Range<u64>],
+    ) -> Vec<Acknowledged> {
+        self.acknowledged(now, by, ranges, false)
     }
 
     /// Gives up every message of a send: its deadline passed, or it never left.
@@ -302,6 +310,34 @@ impl Outgoing {
         self.bytes
     }
 
+    fn acknowledged(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        ranges: &[Range<u64>],
+        on_receipt: bool,
+    ) -> Vec<Acknowledged> {
+        if !self.acked.contains_key(by) && self.acked.len() >= MAX_ACKNOWLEDGERS {
+            return Vec::new();
+        }
+        let known = self.acked.entry(by.clone()).or_default();
+        let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
+        let fresh: Vec<_> =
+            sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
+        let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
+        if let Some(changes) = &mut self.changes {
+            changes.ackers.insert(by.clone());
+        }
+        self.hasten(now, by, beyond);
+        let sequences: Vec<u64> = fresh
+            .into_iter()
+            .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
+            .collect();
+        let news =
+            sequences.into_iter().filter_map(|sequence| self.acknowledge(now, by, sequence, on_receipt));
+        news.collect()
+    }
+
     /// What `by` lacks below `beyond` is sent again as if it had been tried once.
     fn hasten(&mut self, now: Mono, by: &ParticipantId, beyond: u64) {
         let (Some(oldest), Some(has)) = (self.oldest(), self.acked.get(by)) else { return };
@@ -328,13 +364,19 @@ impl Outgoing {
 
     /// `by` has one more message. Where as many as the policy asks for have it, it rests: they may complete the send by
     /// what else is under way. It is repeated only when that stops growing, or goes at once where everybody named has it.
-    fn acknowledge(&mut self, now: Mono, by: &ParticipantId, sequence: u64) -> Option<Acknowledged> {
+    fn acknowledge(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        sequence: u64,
+        on_receipt: bool,
+    ) -> Option<Acknowledged> {
         let entry = self.entries.get_mut(&sequence)?;
         entry.acked_by.insert(by.clone());
         let request = entry.request;
         if self.policy.is_satisfied_by(&entry.acked_by) {
-            // Karn's rule: an answer to a message sent twice measures nothing.
-            if let (1, Some(left_at)) = (entry.attempts, entry.left_at) {
+            // Karn's rule: an answer to a message sent twice measures nothing. Nor does one that waited for others.
+            if let (true, 1, Some(left_at)) = (on_receipt, entry.attempts, entry.left_at) {
                 self.round_trip.sample(now.since(left_at));
             }
             if matches!(self.policy, AckPolicy::All(_)) {
@@ -361,6 +403,9 @@ impl Outgoing {
 
     fn remove(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
+        if let Some(changes) = &mut self.changes {
+            changes.remove(sequence);
+        }
         if let Some(due) = entry.due {
             self.due.remove(&(due, sequence));
         }

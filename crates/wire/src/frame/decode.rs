@@ -12,6 +12,11 @@ use std::ops::Range;
 /// How deep groups of unknown fields may nest; `prost`'s limit.
 const MAX_DEPTH: u32 = 100;
 
+/// The number of a notify.
+const NOTIFY: u8 = 2;
+/// The number of a module message.
+const MODULE: u8 = 3;
+
 /// Wire type of an integer.
 const VARINT: u8 = 0;
 /// Wire type of eight fixed bytes.
@@ -35,8 +40,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Finds the fields of `input`.
-    #[inline]
+    /// Finds the fields of `input`, in whatever form protobuf allows.
     pub(super) fn find(input: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = Self::default();
         let mut reader = Reader::new(input);
@@ -61,20 +65,50 @@ impl Fields {
     }
 
     /// The space, cut out of `input`.
-    #[inline]
     pub(super) fn space(&self, input: &Bytes) -> Option<SpaceId> {
         let range = self.space.clone()?;
         let short = SpaceId::short(input.get(range.clone())?);
         Some(short.unwrap_or_else(|| input.slice(range).into()))
     }
 
-    /// The payload, which takes over the input's own handle: no reference count is touched.
-    #[inline]
-    pub(super) fn data(&self, mut input: Bytes) -> Bytes {
-        input.truncate(self.data.end);
-        input.advance(self.data.start);
-        input
+    /// The payload.
+    pub(super) fn data(&self, input: Bytes) -> Bytes {
+        cut(input, self.data.clone())
     }
+}
+
+/// A part of the input, which takes over the input's own handle: no reference count is touched.
+#[inline]
+pub(super) fn cut(mut input: Bytes, range: Range<usize>) -> Bytes {
+    input.truncate(range.end);
+    input.advance(range.start);
+    input
+}
+
+/// A notify or a module message in the form that encoders write, or `None`, which is no verdict: each field once and in
+/// order, numbers and ids short. Nearly all frames are of this form, and it is read with a handful of comparisons.
+#[inline(always)]
+pub(super) fn usual(input: &[u8]) -> Option<(Range<usize>, SpaceId, Option<ModuleId>)> {
+    let [0x08, kind @ (NOTIFY | MODULE), 0x12, rest @ ..] = input else { return None };
+    let (len, rest) = match rest {
+        [a @ 0..0x80, rest @ ..] => (usize::from(*a), rest),
+        [a, b @ 0..0x80, rest @ ..] => (usize::from(a & 0x7f) | usize::from(*b) << 7, rest),
+        [a, b, c @ 0..0x80, rest @ ..] => {
+            (usize::from(a & 0x7f) | usize::from(b & 0x7f) << 7 | usize::from(*c) << 14, rest)
+        }
+        _ => return None,
+    };
+    let start = input.len() - rest.len();
+    let [0x1a, space_len @ 0..0x80, ids @ ..] = rest.get(len..)? else { return None };
+    let (space, rest) = ids.split_at_checked(usize::from(*space_len))?;
+    let module = match (*kind, rest) {
+        (NOTIFY, []) => None,
+        (MODULE, [0x22, len @ 0..0x80, module @ ..]) if module.len() == usize::from(*len) => {
+            Some(ModuleId::try_from(module).ok()?)
+        }
+        _ => return None,
+    };
+    Some((start..start + len, SpaceId::short(space)?, module))
 }
 
 /// A position in the input.

@@ -85,9 +85,9 @@ impl EncodedFrame {
 
     /// What is left to read in one piece: one copy, meant for small frames and for tests.
     pub fn to_bytes(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(self.len());
-        bytes.put(self.clone());
-        bytes.freeze()
+        let mut bytes = Vec::with_capacity(self.len());
+        self.pieces().into_iter().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes.into()
     }
 
     /// What is left to read of head, payload and tail.

@@ -44,6 +44,7 @@ impl From<String> for ModuleId {
 impl TryFrom<&[u8]> for ModuleId {
     type Error = ModuleIdError;
 
+    #[inline]
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
         match str::from_utf8(bytes) {
             Ok(text) => Ok(text.into()),
