@@ -5,9 +5,12 @@
 //! share stands here. Fuzz targets, published peers and downstream builds are workspaces of their
 //! own beside it (`fuzz`, `peers`, `downstream`), because they need other tools or other versions.
 //!
-//! Here: rosters, and payloads that say what they follow.
+//! Here: rosters, payloads that say what they follow, and the simulation behind `cargo xtask sim`.
 
 mod causal;
+pub mod crash;
+pub mod sim;
+pub mod wire;
 
 pub use causal::{CausalLog, Stamp};
 

@@ -26,6 +26,7 @@ pub(crate) const MACHINES: &[Machine] = &[
     Machine { package: "quorate-versioning", wasm: true },
     Machine { package: "quorate-transport", wasm: false },
     Machine { package: "quorate-channel", wasm: true },
+    Machine { package: "quorate-eth", wasm: true },
     Machine { package: "quorate-query", wasm: true },
 ];
 

@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod crash;
 mod deny;
 mod doc;
 mod examples;
@@ -14,9 +15,11 @@ mod fmt;
 mod fuzz;
 mod lint;
 mod machines;
+mod miri;
 mod out;
 mod peers;
 mod process;
+mod sim;
 mod test;
 mod tidy;
 mod tools;
@@ -38,7 +41,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "ci",
-        help: "everything below but bench and peers, with the minutes of each stage",
+        help: "everything below but miri, bench and peers, with the minutes of each stage",
         run: ci::run,
     },
     Command { name: "fmt", help: "check the formatting; --fix formats", run: fmt::run },
@@ -50,6 +53,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "wasm", help: "check the machine crates for wasm32-unknown-unknown", run: wasm::run },
     Command { name: "deny", help: "bans, licences and sources of all dependencies", run: deny::run },
     Command { name: "fuzz", help: "each fuzz target for a while: [--seconds N] [TARGET…]", run: fuzz::run },
+    Command { name: "miri", help: "the wire tests under miri, where it is installed", run: miri::run },
     Command {
         name: "bench",
         help: "the benchmarks: [--quick] [NAME…]; beside others: --peers [NAME…]",
@@ -57,6 +61,16 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "peers", help: "our code against that of others: [NAME…] [-- FILTER…]", run: peers::run
+    },
+    Command {
+        name: "sim",
+        help: "groups in virtual time: [--quick | --nightly] [--seed N] [--write]",
+        run: sim::run,
+    },
+    Command {
+        name: "crash",
+        help: "two hundred kills and thousands of power cuts: minutes",
+        run: crash::run,
     },
     Command { name: "help", help: "this list", run: help },
 ];

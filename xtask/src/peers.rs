@@ -56,6 +56,11 @@ struct Peer {
 }
 
 impl Peer {
+    /// Whether `name` is its name, or what stands behind a hyphen in it: `sds` is `waku-sds`.
+    fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.name.strip_suffix(name).is_some_and(|before| before.ends_with('-'))
+    }
+
     /// Installs the npm packages, where the folder asks for any.
     fn install(&self) -> Outcome {
         if !self.folder.join("package.json").is_file() {
@@ -82,11 +87,14 @@ impl Peer {
 /// The peers of those names, or all of them.
 fn chosen(names: &[String]) -> Outcome<Vec<Peer>> {
     let known = peers(Path::new(FOLDER))?;
-    if let Some(unknown) = names.iter().find(|name| !known.iter().any(|peer| peer.name == **name)) {
+    if let Some(unknown) = names.iter().find(|name| !known.iter().any(|peer| peer.answers_to(name))) {
         let known: Vec<_> = known.iter().map(|peer| peer.name.as_str()).collect();
         return Err(format!("no peer `{unknown}` in {FOLDER}; there are: {}", known.join(" ")));
     }
-    Ok(known.into_iter().filter(|peer| names.is_empty() || names.contains(&peer.name)).collect())
+    Ok(known
+        .into_iter()
+        .filter(|peer| names.is_empty() || names.iter().any(|name| peer.answers_to(name)))
+        .collect())
 }
 
 /// Every folder with a manifest, by name.

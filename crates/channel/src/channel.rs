@@ -10,9 +10,11 @@
 
 mod egress;
 mod ingress;
+mod persist;
 
 use crate::cipher::{Cipher, CipherContext, Keyring};
 use crate::config::{ChannelConfig, ConfigError};
+use crate::durable::Journal;
 use crate::envelope::MessageEnvelope;
 use crate::error::{IngressError, SendError, SendRefused};
 use crate::ids::{ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId};
@@ -94,6 +96,14 @@ pub struct ReliableChannel {
 
     outputs: VecDeque<Output>,
     stats: ChannelStats,
+
+    /// Where changes are noted on their way to the store; `None` where the channel ends with its process.
+    journal: Option<Box<Journal>>,
+    /// Something may have changed since the journal was asked.
+    changed: bool,
+    /// What was waiting when the last process ended is to be let go.
+    starting: bool,
+    ages: persist::Ages,
 }
 
 impl ReliableChannel {
@@ -126,6 +136,10 @@ impl ReliableChannel {
             next_dispatch: 0,
             outputs: VecDeque::new(),
             stats: ChannelStats::default(),
+            journal: None,
+            changed: false,
+            starting: false,
+            ages: persist::Ages::default(),
             identity,
             config,
         })
@@ -155,7 +169,7 @@ impl ReliableChannel {
         payload: Bytes,
         options: SendOptions,
     ) -> Result<RequestId, SendRefused> {
-        self.now = now;
+        let now = self.enter(now);
         if self.closed {
             return Err(SendRefused::Closed);
         }
@@ -167,7 +181,7 @@ impl ReliableChannel {
 
     /// Takes an envelope from the network.
     pub fn handle_envelope(&mut self, now: Now, envelope: MessageEnvelope) -> Result<(), IngressError> {
-        self.now = now;
+        let now = self.enter(now);
         if self.closed {
             return Err(IngressError::Closed);
         }
@@ -182,7 +196,7 @@ impl ReliableChannel {
 
     /// Takes note of how handing over an envelope ended.
     pub fn handle_dispatched(&mut self, now: Now, id: DispatchId, outcome: DispatchOutcome) {
-        self.now = now;
+        let now = self.enter(now);
         let Some(flight) = self.in_flight.remove(&id) else { return };
         self.stats.dispatch_failures += u64::from(outcome != DispatchOutcome::Confirmed);
         self.landed(now, flight, outcome);
@@ -191,7 +205,7 @@ impl ReliableChannel {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.now = now;
+        let now = self.enter(now);
         if self.closed {
             return;
         }
@@ -211,14 +225,18 @@ impl ReliableChannel {
     /// A send that was accepted under a cipher never leaves without one: where `cipher` is
     /// [`plain`](Cipher::is_plain), the earlier cipher goes on sealing what was accepted before, repetitions included.
     pub fn handle_rotation(&mut self, now: Now, cipher: Box<dyn Cipher>, grace: Duration) {
-        self.now = now;
+        let now = self.enter(now);
         self.keyring.rotate(now.mono, cipher, grace, RequestId(self.next_request));
     }
 
-    /// Ends the channel: every open send gets its outcome, and nothing more is sent or received.
+    /// Ends the channel: every open send gets its outcome, and nothing more is sent or received. A channel on a store
+    /// keeps its open sends instead, and goes on with them when it is opened again.
     pub fn handle_close(&mut self, now: Now) {
-        self.now = now;
+        self.enter(now);
         if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        if self.is_durable() {
             return;
         }
         for given_up in self.requests.drain() {
@@ -235,7 +253,7 @@ impl ReliableChannel {
 
     /// The next thing for the driver to do.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.poll_write().or_else(|| self.outputs.pop_front())
     }
 
     /// When [`ReliableChannel::handle_timeout`] is to be called next.
@@ -253,9 +271,10 @@ impl ReliableChannel {
             self.sds.poll_timeout(),
             self.ephemerals.poll_timeout(),
             self.keyring.poll_timeout(),
+            self.heartbeat(),
             limiter,
         ];
-        timers.into_iter().flatten().min()
+        timers.into_iter().flatten().min().map(|at| self.ages.outside(at))
     }
 
     /// Who we are, and which channel this is.
@@ -271,7 +290,7 @@ impl ReliableChannel {
     /// Takes note of what the network itself allows per epoch (RLN's user message limit): the lower of this and the
     /// configured limit holds. `Some(0)` lets nothing out; `None` leaves the configured limit alone.
     pub fn handle_quota(&mut self, now: Now, quota: Option<u32>) {
-        self.now = now;
+        let now = self.enter(now);
         self.limiter.set_quota(quota);
         self.pump(now);
     }
@@ -322,8 +341,11 @@ impl ReliableChannel {
         }
     }
 
-    fn event(&mut self, event: ChannelEvent) {
-        self.outputs.push_back(Output::Event(event));
+    /// Takes note of the time, and that something may change.
+    fn enter(&mut self, now: Now) -> Now {
+        self.now = self.ages.inside(now);
+        self.changed = true;
+        self.now
     }
 
     /// A send's deadline passed: it never left, or was not acknowledged by all it should be.

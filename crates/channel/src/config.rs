@@ -38,7 +38,9 @@ pub struct ChannelConfig {
     /// So the delivery outcome of a send comes at most `dispatch_timeout + delivery_timeout` after the
     /// rate limit released its last segment.
     pub delivery_timeout: Duration,
-    /// How many messages a message cites at least, where there are as many. Default 2 (LIP).
+    /// How many messages a message cites at least, where there are as many. Default 2 (LIP). With 0 it cites none:
+    /// it is delivered without waiting for what this participant had received before it, and only each sender's own
+    /// order holds. That suits an application whose messages do not answer one another.
     pub causal_history: usize,
     /// How long a payload waits for a missing one that it follows. Default 2 minutes.
     pub lost_after: Duration,
@@ -68,6 +70,11 @@ pub struct ChannelConfig {
     pub reassembly_timeout: Duration,
     /// Participants remembered, each incarnation counted. Default 1,024.
     pub max_participants: usize,
+    /// Events of a channel on a store that the application has not confirmed: beyond it no more sends and payloads are
+    /// taken. Default 65,536.
+    pub max_unconfirmed_events: usize,
+    /// The same in bytes. Default 256 MiB.
+    pub max_unconfirmed_bytes: usize,
 }
 
 /// Who has to acknowledge a message before it counts as delivered. Fixed when a channel opens.
@@ -169,6 +176,8 @@ impl Default for ChannelConfig {
             max_incomplete_per_sender: 512,
             reassembly_timeout: Duration::from_secs(300),
             max_participants: 1_024,
+            max_unconfirmed_events: 65_536,
+            max_unconfirmed_bytes: 256 << 20,
         }
     }
 }
@@ -217,6 +226,8 @@ impl ChannelConfig {
             ("max_incomplete", self.max_incomplete, 1),
             ("max_incomplete_per_sender", self.max_incomplete_per_sender, 1),
             ("max_participants", self.max_participants, 1),
+            ("max_unconfirmed_events", self.max_unconfirmed_events, 1),
+            ("max_unconfirmed_bytes", self.max_unconfirmed_bytes, 1),
         ];
         for (field, value, least) in least {
             if value < least {

@@ -22,6 +22,15 @@ pub enum SendRefused {
         /// Attempts that wait for the rate limit.
         queued: usize,
     },
+    /// Too many events wait for the application to confirm them; there is room again when it has.
+    #[error("{events} events wait to be confirmed")]
+    Unconfirmed {
+        /// How many.
+        events: usize,
+    },
+    /// The store failed while it was written: the channel goes on from what is on disk, in which the send is or is not.
+    #[error("the store failed; the send may or may not have been accepted")]
+    Store,
     /// The rate limit's budget runs low, and ephemeral messages go first.
     #[error("the rate limit's budget is nearly spent; an ephemeral message was dropped")]
     BudgetLow,
@@ -36,7 +45,7 @@ pub enum SendRefused {
 impl SendRefused {
     /// Whether the same send may be accepted later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::BudgetLow)
+        matches!(self, Self::Full { .. } | Self::BudgetLow | Self::Unconfirmed { .. })
     }
 }
 

@@ -15,11 +15,11 @@
 //!
 //! **What it does not do.** It knows no peers, sockets or topics of a network: where an envelope goes is
 //! the business of whoever drives it. It does not prove who sent a message: any holder of the group's key
-//! can pose as any member. It keeps its state in memory: a participant that restarts is a new incarnation
-//! of itself, and what it had not sent is lost.
+//! can pose as any member. Without a store it keeps its state in memory: a participant that restarts is a new incarnation
+//! of itself, and what it had not sent is lost. On a store ([`ReliableChannel::open_durable`]) it goes on where it was.
 //!
-//! **The drive loop.** After any `handle_*`, drain [`ReliableChannel::poll_output`] until `None`, doing what
-//! it says; then wait for the next input, or until [`ReliableChannel::poll_timeout`] and call
+//! **The drive loop.** After any `handle_*`, or several that came at once, drain [`ReliableChannel::poll_output`] until `None`,
+//! doing what it says: writes first, in one batch, and what came with them when they are on disk; then wait for the next input, or until [`ReliableChannel::poll_timeout`] and call
 //! [`ReliableChannel::handle_timeout`]. [`ReliableChannel`] has an example that runs.
 //!
 //! **Features.** `tokio` (default): `Channel`, a driver with one task per channel, `Messaging`, the trait it
@@ -36,6 +36,7 @@ pub mod segment;
 mod channel;
 #[cfg(feature = "tokio")]
 mod driver;
+mod durable;
 mod error;
 mod ids;
 #[cfg(feature = "tokio")]
@@ -49,10 +50,11 @@ mod specifications;
 mod stats;
 
 pub use channel::{Identity, ReliableChannel, SendOptions};
-pub use cipher::{ChannelKey, Cipher, NoCipher, XChaCha20Poly1305Cipher};
+pub use cipher::{ChannelKey, Cipher, NoCipher, SealError, XChaCha20Poly1305Cipher};
 pub use config::{AckPolicy, ChannelConfig, ConfigError, JoinPolicy};
 #[cfg(feature = "tokio")]
-pub use driver::{Channel, ChannelClosed, ChannelEvents, MAX_ENVELOPE_BYTES};
+pub use driver::{Channel, ChannelClosed, ChannelEvents, MAX_ENVELOPE_BYTES, OpenError};
+pub use durable::{EventLog, EventSeq, LoggedEvent, Recovery, RecoveryError};
 pub use envelope::MessageEnvelope;
 pub use error::{IngressError, SendError, SendRefused};
 pub use ids::{

@@ -6,13 +6,14 @@
 use crate::channel::{Identity, ReliableChannel, SendOptions};
 use crate::cipher::Cipher;
 use crate::config::{ChannelConfig, ConfigError};
-use crate::driver::{Channel, ChannelEvents};
+use crate::driver::{Channel, ChannelEvents, OpenError};
+use crate::durable::EventSeq;
 use crate::envelope::MessageEnvelope;
 use crate::error::SendRefused;
 use crate::ids::{ChannelId, RequestId};
 use crate::messaging::Messaging;
 use bytes::Bytes;
-use quorate_base::TokioClock;
+use quorate_base::{Store, TokioClock};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +22,8 @@ pub struct ReliableChannelManager {
     messaging: Arc<dyn Messaging>,
     clock: TokioClock,
     channels: Mutex<BTreeMap<ChannelId, Channel>>,
+    /// Held while a channel is read from its store: nobody opens the same one meanwhile.
+    opening: tokio::sync::Mutex<()>,
 }
 
 /// Why a channel could not be opened, found or used.
@@ -47,7 +50,12 @@ pub enum ManagerError {
 impl ReliableChannelManager {
     /// A manager without channels.
     pub fn new(messaging: Arc<dyn Messaging>) -> Self {
-        Self { messaging, clock: TokioClock::new(), channels: Mutex::default() }
+        Self {
+            messaging,
+            clock: TokioClock::new(),
+            channels: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Opens a channel. Needs a tokio runtime.
@@ -66,6 +74,34 @@ impl ReliableChannelManager {
         }
         let (channel, events) = Channel::spawn(machine, self.clock, self.messaging.clone());
         channels.insert(id, channel.clone());
+        Ok((channel, events))
+    }
+
+    /// Opens a channel on a store, as [`Channel::open`] does: a channel that was closed, or whose process ended, goes on
+    /// where it was.
+    pub async fn open(
+        &self,
+        store: Arc<dyn Store>,
+        cursor: Option<EventSeq>,
+        identity: Identity,
+        config: ChannelConfig,
+        cipher: Box<dyn Cipher>,
+    ) -> Result<(Channel, ChannelEvents), OpenError> {
+        let _opening = self.opening.lock().await;
+        let id = identity.channel.clone();
+        if self.lock().contains_key(&id) {
+            return Err(OpenError::Duplicate(id));
+        }
+        let messaging = self.messaging.clone();
+        let (channel, events) =
+            Channel::open(store, cursor, identity, config, cipher, self.clock, messaging).await?;
+        let duplicate = self.lock().insert(id.clone(), channel.clone());
+        if let Some(before) = duplicate {
+            // One without a store was created meanwhile: it stays.
+            self.lock().insert(id.clone(), before);
+            channel.shutdown().await;
+            return Err(OpenError::Duplicate(id));
+        }
         Ok((channel, events))
     }
 
@@ -94,7 +130,7 @@ impl ReliableChannelManager {
         self.lock().get(id).cloned().ok_or_else(|| ManagerError::Unknown(id.clone()))
     }
 
-    /// Closes a channel; its open sends get their outcomes first.
+    /// Closes a channel; its open sends get their outcomes first, or are kept where it is on a store.
     pub async fn close(&self, id: &ChannelId) -> Result<(), ManagerError> {
         let channel = self.lock().remove(id).ok_or_else(|| ManagerError::Unknown(id.clone()))?;
         channel.shutdown().await;
@@ -122,3 +158,6 @@ impl std::fmt::Debug for ReliableChannelManager {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

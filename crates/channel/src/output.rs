@@ -1,12 +1,13 @@
 //! What a channel's machine asks of its driver.
 
+use crate::durable::EventSeq;
 use crate::envelope::MessageEnvelope;
 use crate::error::SendError;
 use crate::ids::{DispatchId, MessageId, ParticipantId, RequestId};
 use crate::rate_limit::BudgetState;
 use crate::sds::Missing;
 use bytes::Bytes;
-use quorate_base::Mono;
+use quorate_base::{Mono, Op};
 use std::collections::BTreeSet;
 
 /// One thing for the driver to do.
@@ -18,6 +19,11 @@ pub enum Output {
     Dispatch(Dispatch),
     /// Tell the application.
     Event(ChannelEvent),
+    /// The same of an event that is in the log under this number (a channel on a store).
+    Logged(EventSeq, ChannelEvent),
+    /// Write to the store (a channel on a store): all writes that came before a dispatch or an event are on disk, in one
+    /// batch or several, before that leaves.
+    Write(Op),
 }
 
 /// An envelope to be handed to the messaging layer.

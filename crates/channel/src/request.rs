@@ -2,6 +2,8 @@
 //!
 //! The rule: a send is final only when all its segments are, and each outcome is told once.
 
+mod stored;
+
 use crate::error::SendError;
 use crate::ids::{ParticipantId, RequestId};
 use crate::output::ChannelEvent;
@@ -28,6 +30,8 @@ pub enum SegmentState {
 pub struct Requests {
     open: BTreeMap<RequestId, Request>,
     deadlines: BTreeSet<(Mono, RequestId)>,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<BTreeSet<RequestId>>,
 }
 
 /// A send that was given up: what the other stages are to forget.
@@ -49,7 +53,7 @@ struct Request {
     data: u64,
     segments: Vec<SegmentState>,
     acks: BTreeMap<ParticipantId, usize>,
-    undelivered: usize,
+    delivered: bool,
     sent: bool,
     failure: Option<SendError>,
     deadline: Option<Mono>,
@@ -59,6 +63,9 @@ impl Requests {
     /// Accepts a send whose segments have `sequences`, the first `data` of them data.
     pub fn push(&mut self, request: RequestId, sequences: Range<u64>, data: u64, ephemeral: bool) {
         let count = usize::try_from(sequences.end - sequences.start).unwrap_or(usize::MAX);
+        if let Some(changes) = self.changes.as_mut().filter(|_| !ephemeral) {
+            changes.insert(request);
+        }
         self.open.insert(
             request,
             Request {
@@ -67,7 +74,7 @@ impl Requests {
                 sequences,
                 data,
                 acks: BTreeMap::new(),
-                undelivered: count,
+                delivered: false,
                 sent: false,
                 failure: None,
                 deadline: None,
@@ -136,7 +143,7 @@ impl Requests {
         self.finalize(now, request, sequence, SegmentState::Failed, Duration::ZERO)
     }
 
-    /// `by` has one more segment of a send; `satisfied` says that nobody else has to.
+    /// `by` has one more segment of a send; `satisfied` says that as many as have to have all of it.
     pub fn acknowledged(
         &mut self,
         request: RequestId,
@@ -150,8 +157,8 @@ impl Requests {
         if *acks == open.segments.len() {
             events.push_back(ChannelEvent::Acknowledged { request, by: by.clone() });
         }
-        open.undelivered -= usize::from(satisfied);
-        if open.undelivered == 0 && open.sent {
+        open.delivered |= satisfied;
+        if open.delivered && open.sent {
             self.remove(request);
             events.push_back(ChannelEvent::Delivered { request });
         }
@@ -220,6 +227,9 @@ impl Requests {
             return (Some(ChannelEvent::SendError { request, error }), Some(given_up));
         }
         open.sent = true;
+        if let Some(changes) = self.changes.as_mut().filter(|_| !open.ephemeral) {
+            changes.insert(request);
+        }
         if open.ephemeral {
             self.remove(request);
         } else {
@@ -228,10 +238,10 @@ impl Requests {
         (Some(ChannelEvent::Sent { request }), None)
     }
 
-    /// Whether a send left and every segment of it was acknowledged: its outcome is then told.
+    /// Whether a send left and is acknowledged as it has to be: its outcome is then told.
     pub fn poll_delivered(&mut self, request: RequestId) -> Option<ChannelEvent> {
         let open = self.open.get(&request)?;
-        if open.sent && open.undelivered == 0 {
+        if open.sent && open.delivered {
             self.remove(request);
             return Some(ChannelEvent::Delivered { request });
         }
@@ -248,6 +258,9 @@ impl Requests {
 
     fn remove(&mut self, request: RequestId) -> Option<Request> {
         let open = self.open.remove(&request)?;
+        if let Some(changes) = self.changes.as_mut().filter(|_| !open.ephemeral) {
+            changes.insert(request);
+        }
         if let Some(at) = open.deadline {
             self.deadlines.remove(&(at, request));
         }

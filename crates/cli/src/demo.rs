@@ -3,16 +3,18 @@
 //!
 //! The rule: every figure shown comes from a counter of the endpoints that took part, and success means
 //! that the SHA-256 of what every receiver wrote equals the source's.
+//! The last act is a federation: see `federation`.
 
 mod args;
 mod bars;
 mod faults;
+mod federation;
 mod group;
 mod report;
 
 pub(crate) use args::DemoArgs;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, chain};
 use args::Plan;
 use bars::Bars;
 use faults::Names;
@@ -20,7 +22,7 @@ use group::{Group, Outsider};
 use quorate::files::{OutboxEvent, Source};
 use quorate::transfer::{SendFilesError, SendReport, send_files};
 use report::{Report, Timeline};
-use std::fmt::Display;
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,6 +40,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let (sent, timeline) = deliver(&plan, &group, source, &bars).await?;
     bars.finish();
     let report = Report::take(&plan, &group, outsider, sent, timeline).await;
+    let report = report.with_last_act(federation::run().await?);
     // Standard output is the demo's result; there is nobody to tell when it is closed.
     let _ = if args.json { report.print_json() } else { report.print_table() };
     if report.is_complete() { Ok(()) } else { Err(Failure::failed(report.failure())) }
@@ -95,11 +98,11 @@ fn sha256_of(path: &Path) -> Option<String> {
 }
 
 /// A failure that the same words bring again.
-fn usage(error: impl Display) -> Failure {
-    Failure::usage(error.to_string())
+fn usage(error: impl Error + 'static) -> Failure {
+    Failure::usage(chain(&error))
 }
 
 /// A failure of this machine, or of a peer.
-fn failed(error: impl Display) -> Failure {
-    Failure::failed(error.to_string())
+fn failed(error: impl Error + 'static) -> Failure {
+    Failure::failed(chain(&error))
 }

@@ -6,12 +6,19 @@
 mod commands;
 mod demo;
 mod exit;
+mod federation;
 mod group;
+mod guardians;
+mod invite;
 mod output;
 mod progress;
+mod proof;
+mod query;
 mod recv;
+mod sds;
 mod send;
 mod signal;
+mod versions;
 
 use clap::Parser;
 use commands::Options;

@@ -14,9 +14,10 @@ use bytes::Bytes;
 use membership::Membership;
 use prost::Message;
 use publish::Publisher;
+use quorate_base::Store;
 use quorate_channel::{
-    Channel, ChannelConfig, ChannelEvents, Cipher, Identity, ManagerError, MessageEnvelope,
-    ReliableChannelManager,
+    Channel, ChannelConfig, ChannelEvents, Cipher, EventSeq, Identity, ManagerError, MessageEnvelope,
+    OpenError, ReliableChannelManager,
 };
 use quorate_transport::{
     ModuleRegistration, Refusal, RegisterError, SpaceRegistration, Transport, TxModuleHandler, TxSpaceHandler,
@@ -51,6 +52,9 @@ pub struct Space {
 pub struct Members {
     /// The members that are connected now.
     pub present: Vec<PeerUrl>,
+    /// Those that the application named and of whom nothing is known yet: they are being reached for the first
+    /// time.
+    pub sought: Vec<PeerUrl>,
     /// Those that cannot be reached now, and why.
     pub absent: BTreeMap<PeerUrl, Absence>,
 }
@@ -100,6 +104,13 @@ impl Space {
         let _ = self.meeting.send(Input::Meet(peer)).await;
     }
 
+    /// Tries to reach a member of former days: given up after some failures, unlike one that is to be
+    /// [met](Self::meet).
+    pub async fn seek(&self, peer: PeerUrl) {
+        // The task lives as long as this value.
+        let _ = self.meeting.send(Input::Seek(peer)).await;
+    }
+
     /// Who is here, and every change of it.
     pub fn members(&self) -> watch::Receiver<Members> {
         self.members.clone()
@@ -113,6 +124,19 @@ impl Space {
         cipher: Box<dyn Cipher>,
     ) -> Result<(Channel, ChannelEvents), ManagerError> {
         self.manager.create(identity, config, cipher)
+    }
+
+    /// Opens a channel on a store: one that was closed, or whose process ended, goes on where it was. `cursor` is the last
+    /// event that the application has dealt with, where it keeps that ([`Channel::open`]).
+    pub async fn open_on(
+        &self,
+        store: Arc<dyn Store>,
+        cursor: Option<EventSeq>,
+        identity: Identity,
+        config: ChannelConfig,
+        cipher: Box<dyn Cipher>,
+    ) -> Result<(Channel, ChannelEvents), OpenError> {
+        self.manager.open(store, cursor, identity, config, cipher).await
     }
 
     /// The channels that are open here.

@@ -4,15 +4,17 @@
 //!
 //! | feature | module | holds |
 //! |---|---|---|
+//! | `chain` | [`chain`] | [`chain::Chain`]: Ethereum blocks with real tries, and the answers of a node that has them |
 //! | `network` | [`network`] | [`network::FaultPlan`]: which copies of a message arrive when, as a pure function |
 //! | `channel` | [`world`], [`clock`] | [`world::World`]: groups of real channel machines in virtual time |
 //! | `netns` | [`netns`] | [`netns::alone`]: a test where there is no network but loopback |
 //! | `relay` | [`relay`] | [`relay::Relay`]: an iroh relay on loopback |
 //! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
+//! | `guardians` | [`guardians`] | [`guardians::Guardians`]: scripted guardians of a federation on loopback sockets |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
-//! **What it does not do.** But for `relay` it opens no socket; it sleeps never and reads no clock: a simulated minute costs what the
-//! machines compute in it. It panics where a test has to fail, and prints the seed when it does.
+//! **What it does not do.** But for `relay` and `guardians` it opens no socket, sleeps never and reads no clock: a simulated
+//! minute costs what the machines compute in it. It panics where a test has to fail, and prints the seed when it does.
 //!
 #![cfg_attr(
     feature = "channel",
@@ -30,8 +32,12 @@ assert_eq!(world.inbox(b).len(), 1);
 ```
 "#
 )]
+#[cfg(feature = "chain")]
+pub mod chain;
 #[cfg(feature = "channel")]
 pub mod clock;
+#[cfg(feature = "guardians")]
+pub mod guardians;
 #[cfg(feature = "netns")]
 pub mod netns;
 #[cfg(feature = "network")]

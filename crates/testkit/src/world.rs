@@ -32,6 +32,7 @@ pub struct World {
     members: Vec<Member>,
     network: Network,
     run: run::Guard,
+    wakeups: run::Wakeups,
 }
 
 /// A participant of a [`World`].
@@ -47,6 +48,7 @@ impl World {
             members: Vec::new(),
             network: Network::new(FaultPlan { seed, ..FaultPlan::default() }),
             run: run::Guard::default(),
+            wakeups: run::Wakeups::default(),
         }
     }
 
@@ -103,7 +105,10 @@ impl World {
     pub fn join(&mut self, name: &str, setup: Setup) -> MemberId {
         let id = MemberId(self.members.len());
         match Member::open(name, setup, &self.config, &self.clock, self.seed(), id.0) {
-            Ok(member) => self.members.push(member),
+            Ok(member) => {
+                self.members.push(member);
+                self.schedule(id);
+            }
             Err(error) => self.fail(&format!("{name} cannot join: {error}")),
         }
         id
@@ -149,6 +154,7 @@ impl World {
     /// Ends a participant as a power cut does: it says nothing more and hears nothing more.
     pub fn crash(&mut self, member: MemberId) {
         self.member_mut(member).alive = false;
+        self.schedule(member);
     }
 
     /// How handing an envelope to the messaging layer ends for `member` from now on. What is not

@@ -212,7 +212,7 @@ impl TxImpHnd {
             crate::counters::count(&self.counters.dropped_unknown_space);
             return Ok(false);
         };
-        Ok(self.permits(handler, peer, !self.config().allow_unauthenticated, space, Way::In)?)
+        Ok(self.permits(handler, peer, !self.config().allow_unauthenticated, (space, module), Way::In)?)
     }
 
     fn violated(&self, error: DecodeError) -> RecvError {

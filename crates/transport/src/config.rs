@@ -43,7 +43,7 @@ pub struct TransportConfig {
     #[serde(rename = "frameTimeoutS", with = "seconds")]
     pub frame_time: Duration,
     /// Bytes of unfinished frames, all connections together, where frames come in pieces. At least a
-    /// whole frame. Default 32 MiB.
+    /// whole frame. Default 20 MiB.
     pub partial_bytes: NonZeroUsize,
     /// Bytes that may wait to be written to one peer, at least 1 KiB and below 2 GiB. Default 8 MiB.
     ///
@@ -130,7 +130,7 @@ impl Default for TransportConfig {
             preflight_time: Duration::from_secs(10),
             close_time: Duration::from_secs(2),
             frame_time: Duration::from_secs(60),
-            partial_bytes: number(32 << 20),
+            partial_bytes: number(20 << 20),
             queue_bytes: number(8 << 20),
             max_frame_bytes: number(16 << 20),
             max_preflight_bytes: number(64 << 10),

@@ -210,7 +210,7 @@ impl Ready {
             return Ok(());
         };
         self.pace.note(entry.bucket(), data.len());
-        if !hnd.permits(handler, peer, proven, space, Way::In)? {
+        if !hnd.permits(handler, peer, proven, (space, module), Way::In)? {
             return Ok(());
         }
         let answer = match module {

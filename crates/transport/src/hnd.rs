@@ -15,7 +15,7 @@ use crate::{
     registry::{Registry, Space},
 };
 use quorate_base::Wall;
-use quorate_wire::{Frame, PeerUrl, SpaceId};
+use quorate_wire::{Frame, ModuleId, PeerUrl, SpaceId};
 use std::{
     future::Future,
     sync::{
@@ -270,14 +270,14 @@ impl TxImpHnd {
         }
     }
 
-    /// Whether a message may pass between `space` and `peer`, which has proven the key in its URL or has
+    /// Whether a message may pass between `space` (and its `module`) and `peer`, which has proven the key in its URL or has
     /// not; one that may not is counted.
     pub(crate) fn permits(
         &self,
         handler: &dyn TxSpaceHandler,
         peer: &PeerUrl,
         proven: bool,
-        space: &SpaceId,
+        (space, module): (&SpaceId, Option<&ModuleId>),
         way: Way,
     ) -> Result<bool, GateError> {
         let listed = match &self.block_list {
@@ -287,7 +287,7 @@ impl TxImpHnd {
         let blocked =
             listed || self.call(|| handler.is_any_agent_at_url_blocked(peer))?.map_err(GateError::Refused)?;
         if blocked {
-            tracing::debug!(%peer, %space, ?way, "a message to or from a blocked peer was dropped");
+            tracing::debug!(%peer, %space, ?module, ?way, "a message to or from a blocked peer was dropped");
             self.blocked.add(peer, space, way);
         }
         Ok(!blocked)

@@ -23,17 +23,17 @@ use std::{
 };
 use tokio::{sync::Notify, sync::oneshot, time::timeout};
 
-/// What a message costs beyond its payload: its place in the queue.
-const MESSAGE_COST: usize = mem::size_of::<InboxMessage>() + 64;
+/// What a message costs beyond its payload: its place in a queue that grows by doubling.
+const MESSAGE_COST: usize = 2 * mem::size_of::<InboxMessage>();
 /// A payload that is kept is taken to be a slice of a read of this size, and copied out if it is small beside it.
 const READ: usize = 64 << 10;
 
 /// How much waits in an [`Inbox`], and what happens beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InboxConfig {
-    /// Bytes that one peer may have waiting. Default 1 MiB. A message that is larger than all of it may wait alone.
+    /// Bytes that one peer may have waiting. Default 256 KiB. A message that is larger than all of it may wait alone.
     pub peer_bytes: NonZeroUsize,
-    /// Bytes of all peers together; beyond it messages are dropped, whatever `overflow` says. Default 64 MiB.
+    /// Bytes of all peers together; beyond it messages are dropped, whatever `overflow` says. Default 8 MiB.
     pub total_bytes: NonZeroUsize,
     /// What happens to a peer that exceeds its budget. Default: it is slowed down, for 5 s.
     pub overflow: Overflow,
@@ -63,8 +63,8 @@ impl InboxConfig {
 impl Default for InboxConfig {
     fn default() -> Self {
         Self {
-            peer_bytes: NonZeroUsize::MIN.saturating_add((1 << 20) - 1),
-            total_bytes: NonZeroUsize::MIN.saturating_add((64 << 20) - 1),
+            peer_bytes: NonZeroUsize::MIN.saturating_add((256 << 10) - 1),
+            total_bytes: NonZeroUsize::MIN.saturating_add((8 << 20) - 1),
             overflow: Overflow::Slow(Duration::from_secs(5)),
         }
     }

@@ -7,7 +7,7 @@ use crate::{Rate, TxModuleHandler, TxSpaceHandler, rate::SharedBucket};
 use arc_swap::{ArcSwap, Guard};
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -24,10 +24,10 @@ pub(crate) struct Registry {
     next: AtomicU64,
 }
 
-/// One snapshot.
+/// One snapshot. Few entries and a look-up per message: comparing ids is quicker than hashing them.
 #[derive(Default, Clone)]
 pub(crate) struct Handlers {
-    spaces: HashMap<SpaceId, Space>,
+    spaces: BTreeMap<SpaceId, Space>,
     /// Nothing is registered any more.
     closed: bool,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Handlers {
 #[derive(Default, Clone)]
 pub(crate) struct Space {
     handler: Option<Entry<dyn TxSpaceHandler>>,
-    modules: HashMap<ModuleId, Entry<dyn TxModuleHandler>>,
+    modules: BTreeMap<ModuleId, Entry<dyn TxModuleHandler>>,
     /// Where the space alone is reached; without one it is where the transport is.
     address: Option<PeerUrl>,
     /// What its peers share.
@@ -179,10 +179,8 @@ impl Handlers {
     }
 
     /// Where spaces alone are reached, in the order of their ids.
-    pub(crate) fn addresses(&self) -> Vec<PeerUrl> {
-        let mut of_spaces: Vec<_> = self.spaces.iter().filter(|(_, space)| space.address.is_some()).collect();
-        of_spaces.sort_unstable_by_key(|(id, _)| *id);
-        of_spaces.into_iter().filter_map(|(_, space)| space.address.clone()).collect()
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &PeerUrl> {
+        self.spaces.values().filter_map(|space| space.address.as_ref())
     }
 
     /// All spaces that are reached where the transport is.
@@ -313,3 +311,6 @@ impl std::fmt::Debug for Registration {
         out.field("space", &self.space).field("module", &self.module).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -305,3 +305,6 @@ impl Drop for Running {
         self.0.tasks.send_modify(|running| *running -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,8 +233,8 @@ impl Transport {
     fn addresses(&self) -> Vec<PeerUrl> {
         let mut addresses: Vec<_> = self.imp.url().into_iter().collect();
         for address in self.hnd.registry.snapshot().addresses() {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
             }
         }
         addresses
@@ -265,11 +265,15 @@ impl Transport {
         let handlers = self.hnd.registry.full_snapshot();
         let unknown = || SendError::UnknownSpace { space: space.clone() };
         let (handler, _) = handlers.space(space).ok_or_else(unknown)?;
+        let module = match frame {
+            Frame::Module { module, .. } => Some(module),
+            _ => None,
+        };
         let answer = self.hnd.asked(handler.has_local_agents()).await;
         if !answer.map_err(GateError::from)?.map_err(GateError::Refused)? {
             return Err(SendError::NoLocalAgents);
         }
-        if !self.hnd.permits(handler, peer, true, space, Way::Out)? {
+        if !self.hnd.permits(handler, peer, true, (space, module), Way::Out)? {
             return Ok(None);
         }
         let encoded = frame.encode();

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use quorate_base::{Mono, Now, Wall};
 use quorate_channel::envelope::MARKER;
 use quorate_channel::{
-    ChannelConfig, ChannelEvent, Dispatch, DispatchOutcome, Identity, MessageEnvelope, NoCipher, Output,
-    ReliableChannel, RequestId, SendOptions,
+    ChannelConfig, ChannelEvent, ChannelKey, Cipher, Dispatch, DispatchOutcome, Identity, MessageEnvelope,
+    NoCipher, Output, ReliableChannel, RequestId, SendOptions, XChaCha20Poly1305Cipher,
 };
 
 /// Envelopes that the medium remembers; the oldest is forgotten.
@@ -61,7 +61,7 @@ impl World {
     fn apply<'a>(&mut self, op: u8, argument: u8, rest: &'a [u8]) -> &'a [u8] {
         let side = usize::from(op & 1);
         let picked = usize::from(argument);
-        match (op >> 1) % 6 {
+        match (op >> 1) % 8 {
             0 => self.send(side, picked),
             1 => self.deliver(side, picked, None),
             2 => {
@@ -77,6 +77,11 @@ impl World {
                 return rest;
             }
             4 => self.settle(side, picked),
+            6 => self.rotate(side, argument),
+            7 => {
+                let quota = argument.is_multiple_of(2).then_some(u32::from(argument) / 2);
+                self.sides[side].channel.handle_quota(self.now, quota);
+            }
             _ => self.pass(Duration::from_millis(1 << (picked % 21))),
         }
         self.drain();
@@ -91,6 +96,17 @@ impl World {
             let before = self.sides[side].outcomes.insert(request, Vec::new());
             assert_eq!(before, None, "{request:?} is a new request");
         }
+    }
+
+    /// Another key, or none, with some grace.
+    fn rotate(&mut self, side: usize, argument: u8) {
+        let grace = Duration::from_millis(u64::from(argument) * 64);
+        let key = ChannelKey::from_bytes([argument % 4; 32]);
+        let cipher: Box<dyn Cipher> = match argument % 4 {
+            0 => Box::new(NoCipher),
+            _ => Box::new(XChaCha20Poly1305Cipher::new(&key, [side as u8; 16])),
+        };
+        self.sides[side].channel.handle_rotation(self.now, cipher, grace);
     }
 
     /// An envelope of the medium, a byte of it changed where damage says so.
@@ -225,6 +241,7 @@ impl Side {
 fn config() -> ChannelConfig {
     ChannelConfig {
         segment_bytes: 384,
+        parity_permille: 500,
         max_in_flight: 4,
         max_unacknowledged: 16,
         max_receive_bytes: 4_096,

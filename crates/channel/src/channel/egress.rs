@@ -54,6 +54,7 @@ impl ReliableChannel {
         let bytes = payload.len() as u64;
         let segments = self.segmenter.cut(payload)?;
         let (count, data) = (segments.total(), segments.data());
+        self.check_log()?;
         self.check_room(count)?;
         let request = RequestId(self.next_request);
         let contents = segments.map(|segment| (head(&segment.hash), segment.encode().into()));
@@ -61,6 +62,7 @@ impl ReliableChannel {
         self.next_request += 1;
         self.requests.push(request, sequences.clone(), data as u64, false);
         if let Some(expected_at) = self.limiter.expected_at(now) {
+            let expected_at = self.ages.outside(expected_at);
             self.event(ChannelEvent::Queued { request, expected_at });
         }
         sequences.for_each(|sequence| self.limiter.enqueue(Queued::Sds(Due::Message(sequence))));

@@ -22,6 +22,7 @@ impl ReliableChannel {
         self.stats.envelopes_received += 1;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
         let plaintext = self.keyring.open(now.mono, &self.context, envelope.payload)?;
+        self.sds.take_content(!self.log_is_full());
         self.sds.handle_message(now, plaintext, sent_at)?;
         self.collect(now)
     }

@@ -85,7 +85,7 @@ fn mid_send() -> (ReliableChannel, Vec<MessageEnvelope>) {
     let envelopes: Vec<_> = outputs
         .filter_map(|output| match output {
             Output::Dispatch(dispatch) => Some(dispatch.envelope),
-            Output::Event(_) => None,
+            _ => None,
         })
         .collect();
     assert_eq!(envelopes.len(), 2);
@@ -152,4 +152,81 @@ fn the_states_of_segments_are_seen_and_the_budget_says_when_it_changes() {
     assert_eq!(alice.spent_budget().spent, 2);
     alice.handle_quota(now(2), Some(1));
     assert_eq!(alice.budget(), BudgetState::Exhausted);
+}
+
+/// What leaves, read.
+fn said(channel: &mut ReliableChannel, at: Now) -> Vec<(SdsMessage, MessageEnvelope)> {
+    let left = leave(channel, at).into_iter();
+    left.map(|(.., envelope)| {
+        (SdsMessage::decode(crate::sds::Dialect::Lip, envelope.payload.clone()).unwrap(), envelope)
+    })
+    .collect()
+}
+
+#[test]
+fn a_reply_cites_what_it_answers_and_comes_later_in_lamport_time() {
+    let (mut alice, mut bob) = (open("alice", 1), open("bob", 2));
+    alice.handle_send(now(100), "question".into(), SendOptions::default()).unwrap();
+    // Bob's wall clock is behind.
+    let question = said(&mut alice, now(100));
+    for (_, envelope) in &question {
+        bob.handle_envelope(now(1), envelope.clone()).unwrap();
+    }
+    bob.handle_send(now(1), "answer".into(), SendOptions::default()).unwrap();
+    let answer = said(&mut bob, now(1));
+    // A payload of one segment has a copy as parity; the last segment is what is cited.
+    let last = &question.last().unwrap().0;
+    assert_eq!(answer[0].0.history[0].id, last.id);
+    assert!(answer[0].0.time > last.time);
+    for (_, envelope) in answer {
+        alice.handle_envelope(now(101), envelope).unwrap();
+    }
+    assert_eq!(alice.stats().unacknowledged, 0, "the answer acknowledges the question");
+}
+
+#[test]
+fn a_sync_acknowledges_and_is_told_to_nobody() {
+    let (mut alice, mut bob) = (open("alice", 1), open("bob", 2));
+    let request = alice.handle_send(now(0), "hello".into(), SendOptions::default()).unwrap();
+    for (_, envelope) in said(&mut alice, now(0)) {
+        bob.handle_envelope(now(0), envelope).unwrap();
+    }
+    bob.handle_timeout(now(1));
+    for (message, envelope) in said(&mut bob, now(1)) {
+        assert!(message.content.is_empty());
+        alice.handle_envelope(now(1), envelope).unwrap();
+    }
+    let by = ParticipantId::from("bob");
+    let told: Vec<_> = std::iter::from_fn(|| alice.poll_output()).collect();
+    let expected = [ChannelEvent::Acknowledged { request, by }, ChannelEvent::Delivered { request }];
+    assert_eq!(told, expected.map(Output::Event));
+}
+
+#[test]
+fn two_sends_end_each_in_its_own_way() {
+    let (mut alice, _) = mid_send();
+    let second = alice.handle_send(now(0), "refused".into(), SendOptions::default()).unwrap();
+    let mut told = Vec::new();
+    loop {
+        let outputs: Vec<_> = std::iter::from_fn(|| alice.poll_output()).collect();
+        if outputs.is_empty() {
+            break;
+        }
+        for output in outputs {
+            match output {
+                Output::Dispatch(dispatch) => {
+                    let id = StructuredId::parse(dispatch.message.as_str()).unwrap();
+                    let is_second = id.sequence == 8;
+                    let outcome =
+                        if is_second { DispatchOutcome::Refused } else { DispatchOutcome::Confirmed };
+                    alice.handle_dispatched(now(0), dispatch.id, outcome);
+                }
+                Output::Write(_) => {}
+                Output::Event(event) | Output::Logged(_, event) => told.push(event),
+            }
+        }
+    }
+    let sent = ChannelEvent::Sent { request: RequestId(1) };
+    let failed = ChannelEvent::SendError { request: second, error: SendError::Refused { segments: 1 } };
+    assert_eq!(told, [sent, failed]);
 }

@@ -36,6 +36,11 @@ impl Lamport {
         }
     }
 
+    /// Times up to this one may have been given out before.
+    pub(crate) fn restore(&mut self, time: u64) {
+        self.current = self.current.max(time);
+    }
+
     /// Whether a message may claim `time`.
     pub fn is_plausible(dialect: Dialect, now: Wall, time: u64) -> bool {
         time <= wall(dialect, now).saturating_add(most_ahead(dialect))

@@ -4,6 +4,8 @@
 //! cited, so causal order can be restored from two citations as well as from sixty. An own message
 //! that failed is never cited; what it would have cited is cited by the next one.
 
+mod stored;
+
 use super::{Delivery, Dependency, Key};
 use crate::ids::{MessageId, ParticipantId};
 use bytes::Bytes;
@@ -20,6 +22,8 @@ pub struct Frontier {
     /// The latest messages by Lamport time, then id: what foreign members expect to be cited.
     log: VecDeque<Head>,
     log_len: usize,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<stored::Changes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +48,17 @@ impl Frontier {
         let sender = Some(delivery.sender.clone());
         let head = Head { id: delivery.id.clone(), time: delivery.time, sender, hint: None };
         self.remember(&head);
+        self.note(&key);
         self.heads.insert(key, head);
     }
 
     /// Takes note of an own message: from here on it stands for all that was cited.
     pub fn sent(&mut self, id: MessageId, time: u64, own: &ParticipantId) {
         let cited: Vec<Key> = self.newest().into_iter().map(|head| Key::of(&head.id)).collect();
-        cited.iter().for_each(|key| drop(self.heads.remove(key)));
+        cited.iter().for_each(|key| self.remove(key));
         let head = Head { id, time, sender: Some(own.clone()), hint: None };
         self.remember(&head);
+        self.note_own();
         self.last_own = Some(head);
     }
 
@@ -65,6 +71,7 @@ impl Frontier {
     /// Takes back an own message that never left, and what it cited.
     pub fn failed(&mut self, id: &MessageId, cited: &[Dependency]) {
         if self.last_own.as_ref().is_some_and(|own| own.id == *id) {
+            self.note_own();
             self.last_own = None;
         }
         self.log.retain(|head| head.id != *id);
@@ -73,14 +80,18 @@ impl Frontier {
             if !self.follows(&key) {
                 let (id, sender) = (dependency.id.clone(), dependency.sender.clone());
                 let (time, hint) = (dependency.time.unwrap_or(0), dependency.hint.clone());
+                self.note(&key);
                 self.heads.insert(key, Head { id, time, sender, hint });
             }
         }
     }
 
     /// What the next own message cites, the newest first: at least `at_least` where there are as
-    /// many.
+    /// many, and nothing where that is 0.
     pub fn cite(&self, at_least: usize) -> Vec<Dependency> {
+        if at_least == 0 {
+            return Vec::new();
+        }
         let mut cited = self.newest();
         if cited.len() < at_least {
             cited.extend(self.last_own.clone());
@@ -136,9 +147,27 @@ impl Frontier {
             let first = Key::Sequence(*tag, 0);
             let passed: Vec<Key> =
                 self.heads.range(first..=key.clone()).map(|(key, _)| key.clone()).collect();
-            passed.iter().for_each(|key| drop(self.heads.remove(key)));
+            passed.iter().for_each(|key| self.remove(key));
         } else {
-            self.heads.remove(key);
+            self.remove(key);
+        }
+    }
+
+    fn note(&mut self, key: &Key) {
+        if let Some(changes) = &mut self.changes {
+            changes.heads.insert(key.clone());
+        }
+    }
+
+    const fn note_own(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.own = true;
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if self.heads.remove(key).is_some() {
+            self.note(key);
         }
     }
 }
@@ -183,6 +212,15 @@ mod tests {
         assert_eq!(cited(&frontier), [id(9, 0)]);
         delivered(&mut frontier, id(2, 0), 21, &[]);
         assert_eq!(cited(&frontier), [id(2, 0), id(9, 0)]);
+    }
+
+    #[test]
+    fn who_asks_for_none_cites_none() {
+        let mut frontier = Frontier::default();
+        delivered(&mut frontier, id(1, 0), 10, &[]);
+        sent(&mut frontier, id(9, 0), 20);
+        delivered(&mut frontier, id(2, 0), 21, &[]);
+        assert_eq!(frontier.cite(0), []);
     }
 
     #[test]

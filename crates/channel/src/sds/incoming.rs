@@ -6,6 +6,7 @@
 //! after it is never delivered before it.
 
 mod peers;
+mod stored;
 mod waiting;
 
 use super::machine::is_sync;
@@ -138,6 +139,8 @@ const MAX_TOLD: usize = 8;
 pub struct Incoming {
     config: IncomingConfig,
     joined: Mono,
+    /// For how long we were not there since; `joined` does not count it.
+    away: Duration,
     own: SenderTag,
     peers: Peers,
     reassembler: Reassembler,
@@ -147,6 +150,8 @@ pub struct Incoming {
     lacks: VecDeque<Lack>,
     /// Whether a citation of an opaque id was seen: what the first of them cites is from before we joined.
     met_opaque: bool,
+    /// Sets that nothing waits for any more: their messages need not be kept. `None` where none are.
+    released: Option<Vec<SegmentOrigin>>,
 }
 
 /// What is known of a payload beside its bytes.
@@ -160,12 +165,20 @@ pub(super) struct Set {
     past: BTreeSet<Key>,
 }
 
+impl Arrival {
+    /// The set it belongs to; `None` when its place contradicts its number.
+    pub fn origin(&self) -> Option<SegmentOrigin> {
+        origin_of(self, StructuredId::parse(self.id.as_str()))
+    }
+}
+
 impl Incoming {
     /// An empty receiving side of the participant whose own messages bear `own`.
     pub fn new(now: Now, own: SenderTag, config: IncomingConfig) -> Self {
         let reassembler = Reassembler::new(config.reassembly);
         Self {
             joined: now.mono,
+            away: Duration::ZERO,
             own,
             peers: Peers::new(config.max_participants),
             reassembler,
@@ -174,6 +187,7 @@ impl Incoming {
             events: VecDeque::new(),
             lacks: VecDeque::new(),
             met_opaque: false,
+            released: None,
             config,
         }
     }
@@ -183,9 +197,21 @@ impl Incoming {
         let structured = StructuredId::parse(arrival.id.as_str());
         let Some(origin) = origin_of(&arrival, structured) else { return Verdict::Malformed };
         let count = u64::from(arrival.segment.data_count) + u64::from(arrival.segment.parity_count);
-        if let Some(verdict) = self.standing(now.mono, &arrival, &origin, count, structured) {
-            return verdict;
+        match self.standing(now.mono, &arrival, &origin, count, structured) {
+            Some(verdict) => verdict,
+            None => self.admit(now, arrival, origin, count, structured),
         }
+    }
+
+    /// Takes a message that is no duplicate.
+    fn admit(
+        &mut self,
+        now: Now,
+        arrival: Arrival,
+        origin: SegmentOrigin,
+        count: u64,
+        structured: Option<StructuredId>,
+    ) -> Verdict {
         let needed = self.is_needed(&origin);
         let past = self.missed_past(now, &arrival);
         self.notice_lacks(&arrival, &origin, count, &past);
@@ -506,7 +532,8 @@ impl Incoming {
         match self.config.join {
             JoinPolicy::Since(since) => time.saturating_add(CLOCK_SLACK) < since.unix_millis(),
             JoinPolicy::FromNow => {
-                let here = u64::try_from(now.mono.since(self.joined).as_millis()).unwrap_or(u64::MAX);
+                let here =
+                    u64::try_from((now.mono.since(self.joined) + self.away).as_millis()).unwrap_or(u64::MAX);
                 let sent_at = arrival.sent_at.unwrap_or(now.wall.unix_millis());
                 time.saturating_add(CLOCK_SLACK).saturating_add(here) < sent_at
             }
@@ -529,7 +556,12 @@ impl Incoming {
             time: 0,
             past: BTreeSet::new(),
         });
-        set.time = set.time.max(arrival.time);
+        // Siblings bear consecutive times, so any of them tells that of the last, which later messages cite.
+        let siblings_after = match structured {
+            Some(_) => count.saturating_sub(1 + u64::from(arrival.segment.place())),
+            None => 0,
+        };
+        set.time = set.time.max(arrival.time.saturating_add(siblings_after));
         match (structured, origin) {
             (Some(id), SegmentOrigin::Structured(_, base)) => {
                 set.last_id = id.sibling(base + count - 1).to_message_id();
@@ -599,6 +631,7 @@ impl Incoming {
 
     /// Nothing waits for this set any more: it was delivered, or is lost.
     fn over(&mut self, origin: &SegmentOrigin, set: &Set) {
+        self.released.iter_mut().for_each(|released| released.push(origin.clone()));
         match origin {
             SegmentOrigin::Structured(tag, base) => self.over_range(*tag, *base..*base + set.count),
             SegmentOrigin::Opaque(..) | SegmentOrigin::Whole(_) => {
@@ -636,6 +669,7 @@ impl Incoming {
         for origin in halves {
             self.sets.remove(&origin);
             self.reassembler.forget(&origin);
+            self.released.iter_mut().for_each(|released| released.push(origin.clone()));
         }
         self.absent(tag, range).into_iter().for_each(|part| self.over_range(tag, part));
     }

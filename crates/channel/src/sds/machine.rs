@@ -7,6 +7,7 @@
 
 mod egress;
 mod ingress;
+mod stored;
 
 pub(super) use egress::is_sync;
 
@@ -18,8 +19,9 @@ use super::{
     Schedule, SdsDecodeError, SdsMessage, Voids,
 };
 use crate::config::ConfigError;
+use crate::durable::ArrivalRecord;
 use crate::ids::{ChannelId, MessageId, ParticipantId, RequestId, SenderTag};
-use crate::segment::{SegmentCounts, SegmentDecodeError};
+use crate::segment::{SegmentCounts, SegmentDecodeError, SegmentOrigin};
 use bytes::Bytes;
 use fastrand::Rng;
 use quorate_base::{Mono, Now};
@@ -82,7 +84,7 @@ pub enum SdsEvent {
         sequence: u64,
         /// Who has it.
         by: ParticipantId,
-        /// Whether the policy is now satisfied, and the message no more repeated.
+        /// Whether as many as the policy asks for now have all messages of the send, which are no more repeated.
         satisfied: bool,
     },
     /// These messages are missing for good; what follows them was delivered without them.
@@ -210,6 +212,10 @@ pub struct Sds {
 
     events: VecDeque<SdsEvent>,
     stats: SdsStats,
+    /// Messages that were accepted and are to be written; `None` where nothing is.
+    accepted: Option<Vec<(SegmentOrigin, ArrivalRecord)>>,
+    /// Content is taken now.
+    takes_content: bool,
 }
 
 impl Sds {
@@ -223,8 +229,20 @@ impl Sds {
         config: SdsConfig,
         entropy: u64,
     ) -> Result<Self, ConfigError> {
-        config.validate()?;
         let own = SenderTag::derive(&participant, entropy);
+        Self::assemble(now, own, channel, participant, content, config, entropy)
+    }
+
+    fn assemble(
+        now: Now,
+        own: SenderTag,
+        channel: ChannelId,
+        participant: ParticipantId,
+        content: Content,
+        config: SdsConfig,
+        entropy: u64,
+    ) -> Result<Self, ConfigError> {
+        config.validate()?;
         let (filter, log) = match config.profile {
             Profile::Compact => (None, 0),
             Profile::Interop { filter, .. } => {
@@ -251,6 +269,8 @@ impl Sds {
             since_filter: 0,
             events: VecDeque::new(),
             stats: SdsStats::default(),
+            accepted: None,
+            takes_content: true,
             channel,
             participant,
             config,

@@ -4,6 +4,8 @@
 //! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
 //! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
+mod stored;
+
 use super::{BloomFilter, Dialect, Fingerprint, RangeSet, SdsMessage};
 use crate::config::AckPolicy;
 use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
@@ -25,11 +27,14 @@ pub struct Outgoing {
     backoff: Backoff,
     entries: BTreeMap<u64, Entry>,
     due: BTreeSet<(Mono, u64)>,
+    sends: BTreeMap<RequestId, Send>,
     acked: BTreeMap<ParticipantId, RangeSet>,
     round_trip: RoundTrip,
     bytes: usize,
     /// One beyond the last sequence number pushed: nobody can have more.
     end: u64,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<stored::Changes>,
 }
 
 /// One attempt to make: the message and how often it was tried before.
@@ -52,7 +57,7 @@ pub struct Acknowledged {
     pub request: RequestId,
     /// Its sequence number.
     pub sequence: u64,
-    /// Whether the policy is now satisfied, and the message forgotten.
+    /// Whether as many as the policy asks for now have all messages of the send, and these are forgotten.
     pub satisfied: bool,
 }
 
@@ -71,6 +76,18 @@ struct Entry {
     acked_by: BTreeSet<ParticipantId>,
 }
 
+/// The messages of one send. Who has some of them has nothing yet: the policy asks for participants that have all.
+#[derive(Debug)]
+struct Send {
+    sequences: Range<u64>,
+    messages: usize,
+    /// How many of them each participant has, and who has all.
+    has: BTreeMap<ParticipantId, usize>,
+    whole: BTreeSet<ParticipantId>,
+    /// When somebody last got one more.
+    grew_at: Mono,
+}
+
 impl Outgoing {
     /// An empty buffer. What `policy` demands is fixed for its life.
     pub fn new(policy: AckPolicy, backoff: Backoff) -> Self {
@@ -79,10 +96,12 @@ impl Outgoing {
             backoff,
             entries: BTreeMap::new(),
             due: BTreeSet::new(),
+            sends: BTreeMap::new(),
             acked: BTreeMap::new(),
             round_trip: RoundTrip::default(),
             bytes: 0,
             end: 0,
+            changes: None,
         }
     }
 
@@ -90,6 +109,18 @@ impl Outgoing {
     pub fn push(&mut self, id: StructuredId, message: SdsMessage, request: RequestId) {
         self.bytes += message.content.len();
         self.end = self.end.max(id.sequence + 1);
+        let send = self.sends.entry(request).or_insert_with(|| Send {
+            sequences: id.sequence..id.sequence,
+            messages: 0,
+            has: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            grew_at: Mono::ZERO,
+        });
+        send.messages += 1;
+        send.sequences.end = id.sequence + 1;
+        if let Some(changes) = &mut self.changes {
+            changes.pushed.insert(id.sequence);
+        }
         self.entries.insert(
             id.sequence,
             Entry {
@@ -111,6 +142,9 @@ impl Outgoing {
         let entry = self.entries.get_mut(&sequence)?;
         let attempt = entry.attempts;
         entry.attempts += 1;
+        if let Some(changes) = self.changes.as_mut().filter(|_| attempt > 0) {
+            changes.repeated.insert(sequence);
+        }
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
     }
 
@@ -187,34 +221,39 @@ impl Outgoing {
 
     /// The next message whose time has come; it counts as queued from here on.
     pub fn poll_due(&mut self, now: Mono) -> Option<u64> {
-        let (at, sequence) = *self.due.first()?;
-        if at > now {
-            return None;
-        }
-        self.due.pop_first();
-        if let Some(entry) = self.entries.get_mut(&sequence) {
+        loop {
+            let (at, sequence) = *self.due.first()?;
+            if at > now {
+                return None;
+            }
+            self.due.pop_first();
+            let Some(entry) = self.entries.get_mut(&sequence) else { continue };
+            let rests = self.policy.is_satisfied_by(&entry.acked_by);
+            let until = self.sends.get(&entry.request).map_or(now, |send| send.grew_at + self.backoff.max());
+            if rests && until > now {
+                entry.due = Some(until);
+                self.due.insert((until, sequence));
+                continue;
+            }
             entry.due = None;
             entry.under_way = true;
+            return Some(sequence);
         }
-        Some(sequence)
     }
 
-    /// `by` has `ranges` of our sequence. Yields every message this is news about.
+    /// `by` has received `ranges` of our sequence. Yields every message this is news about.
     pub fn handle_ack(&mut self, now: Mono, by: &ParticipantId, ranges: &[Range<u64>]) -> Vec<Acknowledged> {
-        if !self.acked.contains_key(by) && self.acked.len() >= MAX_ACKNOWLEDGERS {
-            return Vec::new();
-        }
-        let known = self.acked.entry(by.clone()).or_default();
-        let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
-        let fresh: Vec<_> =
-            sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
-        let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
-        self.hasten(now, by, beyond);
-        let sequences: Vec<u64> = fresh
-            .into_iter()
-            .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
-            .collect();
-        sequences.into_iter().filter_map(|sequence| self.acknowledge(now, by, sequence)).collect()
+        self.acknowledged(now, by, ranges, true)
+    }
+
+    /// `by` cites `ranges` of our sequence: it has them, and delivered them, which may be long after they came.
+    pub fn handle_citations(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        ranges: &[Range<u64>],
+    ) -> Vec<Acknowledged> {
+        self.acknowledged(now, by, ranges, false)
     }
 
     /// Gives up every message of a send: its deadline passed, or it never left.
@@ -226,6 +265,7 @@ impl Outgoing {
             .map(|(sequence, _)| *sequence)
             .collect();
         of_request.into_iter().for_each(|sequence| drop(self.remove(sequence)));
+        self.sends.remove(&request);
     }
 
     /// Who of those that the policy names has not acknowledged the messages in `sequences`.
@@ -270,6 +310,34 @@ impl Outgoing {
         self.bytes
     }
 
+    fn acknowledged(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        ranges: &[Range<u64>],
+        on_receipt: bool,
+    ) -> Vec<Acknowledged> {
+        if !self.acked.contains_key(by) && self.acked.len() >= MAX_ACKNOWLEDGERS {
+            return Vec::new();
+        }
+        let known = self.acked.entry(by.clone()).or_default();
+        let sent = ranges.iter().map(|range| range.start..range.end.min(self.end));
+        let fresh: Vec<_> =
+            sent.filter(|range| !range.is_empty()).flat_map(|range| known.insert(range)).collect();
+        let Some(beyond) = fresh.last().map(|range| range.start) else { return Vec::new() };
+        if let Some(changes) = &mut self.changes {
+            changes.ackers.insert(by.clone());
+        }
+        self.hasten(now, by, beyond);
+        let sequences: Vec<u64> = fresh
+            .into_iter()
+            .flat_map(|range| self.entries.range(range).map(|(sequence, _)| *sequence))
+            .collect();
+        let news =
+            sequences.into_iter().filter_map(|sequence| self.acknowledge(now, by, sequence, on_receipt));
+        news.collect()
+    }
+
     /// What `by` lacks below `beyond` is sent again as if it had been tried once.
     fn hasten(&mut self, now: Mono, by: &ParticipantId, beyond: u64) {
         let (Some(oldest), Some(has)) = (self.oldest(), self.acked.get(by)) else { return };
@@ -279,7 +347,9 @@ impl Outgoing {
         let initial = self.backoff.initial();
         let wait = self.round_trip.stretch(initial, initial);
         let lacks = has.gaps(oldest..beyond).into_iter().flat_map(|gap| self.entries.range(gap));
-        let sooner = lacks.filter_map(|(sequence, entry)| {
+        let policy = &self.policy;
+        let sooner = lacks.filter(|(_, entry)| !policy.is_satisfied_by(&entry.acked_by));
+        let sooner = sooner.filter_map(|(sequence, entry)| {
             let due = now.max(entry.tried_at + wait);
             entry.due.filter(|planned| *planned > due).map(|planned| (*sequence, planned, due))
         });
@@ -292,22 +362,50 @@ impl Outgoing {
         }
     }
 
-    fn acknowledge(&mut self, now: Mono, by: &ParticipantId, sequence: u64) -> Option<Acknowledged> {
+    /// `by` has one more message. Where as many as the policy asks for have it, it rests: they may complete the send by
+    /// what else is under way. It is repeated only when that stops growing, or goes at once where everybody named has it.
+    fn acknowledge(
+        &mut self,
+        now: Mono,
+        by: &ParticipantId,
+        sequence: u64,
+        on_receipt: bool,
+    ) -> Option<Acknowledged> {
         let entry = self.entries.get_mut(&sequence)?;
         entry.acked_by.insert(by.clone());
-        let (request, satisfied) = (entry.request, self.policy.is_satisfied_by(&entry.acked_by));
-        if satisfied {
-            let entry = self.remove(sequence)?;
-            // Karn's rule: an answer to a message sent twice measures nothing.
-            if let (1, Some(left_at)) = (entry.attempts, entry.left_at) {
+        let request = entry.request;
+        if self.policy.is_satisfied_by(&entry.acked_by) {
+            // Karn's rule: an answer to a message sent twice measures nothing. Nor does one that waited for others.
+            if let (true, 1, Some(left_at)) = (on_receipt, entry.attempts, entry.left_at) {
                 self.round_trip.sample(now.since(left_at));
             }
+            if matches!(self.policy, AckPolicy::All(_)) {
+                self.remove(sequence);
+            } else if let Some(planned) = entry.due.take() {
+                let until = now + self.backoff.max();
+                entry.due = Some(until);
+                self.due.remove(&(planned, sequence));
+                self.due.insert((until, sequence));
+            }
+        }
+        let send = self.sends.get_mut(&request)?;
+        send.grew_at = now;
+        let has = send.has.entry(by.clone()).or_insert(0);
+        *has += 1;
+        let is_whole = *has >= send.messages && send.whole.insert(by.clone());
+        let satisfied = is_whole && self.policy.is_satisfied_by(&send.whole);
+        if satisfied {
+            let sequences = send.sequences.clone();
+            self.forget(request, sequences);
         }
         Some(Acknowledged { request, sequence, satisfied })
     }
 
     fn remove(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
+        if let Some(changes) = &mut self.changes {
+            changes.remove(sequence);
+        }
         if let Some(due) = entry.due {
             self.due.remove(&(due, sequence));
         }
@@ -404,9 +502,28 @@ mod tests {
         assert_eq!(outgoing.handle_ack(at(2), &bob, &[0..2]), [], "no news");
         assert!(!outgoing.handle_ack(at(2), &mallory, &[0..2])[0].satisfied);
         assert_eq!(outgoing.lacking(0..2), ["carol".into()].into());
-        let done = outgoing.handle_ack(at(3), &"carol".into(), &[1..2]);
-        assert_eq!(done, [Acknowledged { request: REQUEST, sequence: 1, satisfied: true }]);
-        assert_eq!(outgoing.oldest(), Some(0));
+        let half = outgoing.handle_ack(at(3), &"carol".into(), &[1..2]);
+        assert_eq!(half, [Acknowledged { request: REQUEST, sequence: 1, satisfied: false }]);
+        assert_eq!((outgoing.oldest(), outgoing.len()), (Some(0), 1), "what everybody has is not repeated");
+        let done = outgoing.handle_ack(at(4), &"carol".into(), &[0..1]);
+        assert_eq!(done, [Acknowledged { request: REQUEST, sequence: 0, satisfied: true }]);
+        assert_eq!(outgoing.oldest(), None);
+    }
+
+    #[test]
+    fn halves_in_two_hands_are_no_whole() {
+        let mut outgoing = outgoing(AckPolicy::Any, 2);
+        for sequence in 0..2 {
+            outgoing.attempt(sequence);
+            outgoing.handle_attempted(at(0), sequence, true, 0.5);
+        }
+        assert!(!outgoing.handle_ack(at(1), &"bob".into(), &[0..1])[0].satisfied);
+        assert!(!outgoing.handle_ack(at(2), &"carol".into(), &[1..2])[0].satisfied);
+        assert_eq!(outgoing.len(), 2);
+        assert_eq!(outgoing.poll_due(at(1_001)), None, "either may still get the other half");
+        assert_eq!((outgoing.poll_due(at(1_002)), outgoing.poll_due(at(1_002))), (Some(0), Some(1)));
+        assert!(outgoing.handle_ack(at(1_003), &"bob".into(), &[0..2])[0].satisfied);
+        assert!(outgoing.is_empty() && outgoing.poll_timeout().is_none());
     }
 
     #[test]
@@ -444,10 +561,12 @@ mod tests {
 
     #[test]
     fn slow_acknowledgements_stretch_the_timer() {
-        let mut outgoing = outgoing(AckPolicy::Any, 2);
+        let mut outgoing = outgoing(AckPolicy::Any, 1);
         outgoing.attempt(0);
         outgoing.handle_attempted(at(0), 0, true, 0.5);
         outgoing.handle_ack(at(400), &"bob".into(), &[0..1]);
+        let id = StructuredId { tag: SenderTag([1; 6]), sequence: 1, content: [0; 4] };
+        outgoing.push(id, message("another send"), RequestId(2));
         outgoing.attempt(1);
         outgoing.handle_attempted(at(400), 1, true, 0.5);
         assert_eq!(outgoing.poll_timeout(), Some(at(400 + 100 + 1_100)));

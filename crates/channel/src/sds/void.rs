@@ -3,6 +3,8 @@
 //! The rule: a send that failed must hold nobody up. Its numbers are told with every message for as long as a message
 //! from before may still be under way, so receivers do not wait for them.
 
+mod stored;
+
 use quorate_base::Mono;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,16 +19,18 @@ pub struct Voids {
     lifetime: Duration,
     /// By the time at which they were undone, with the time until which they are told.
     ranges: VecDeque<(Mono, Range<u64>)>,
+    changed: bool,
 }
 
 impl Voids {
     /// None yet; each is told for `lifetime`.
     pub const fn new(lifetime: Duration) -> Self {
-        Self { lifetime, ranges: VecDeque::new() }
+        Self { lifetime, ranges: VecDeque::new(), changed: false }
     }
 
     /// The send of `range` was undone.
     pub fn push(&mut self, now: Mono, range: Range<u64>) {
+        self.changed = true;
         let until = now + self.lifetime;
         if let Some((told, last)) = self.ranges.back_mut()
             && last.end == range.start

@@ -74,6 +74,17 @@ impl Disk {
         self.lock().is_cut()
     }
 
+    /// Cuts the power at the operation after so many more.
+    pub fn cut_after(&self, operations: u64) {
+        let mut state = self.lock();
+        state.fate = Fate::CutAt(state.operations + operations);
+    }
+
+    /// The power stays from here on.
+    pub fn keep(&self) {
+        self.lock().fate = Fate::Stays;
+    }
+
     /// Cuts the power now.
     pub fn cut(&self) {
         let mut state = self.lock();

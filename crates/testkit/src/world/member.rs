@@ -5,7 +5,7 @@ use bytes::Bytes;
 use quorate_base::Mono;
 use quorate_channel::{
     ChannelConfig, ChannelEvent, ChannelKey, Cipher, ConfigError, DispatchOutcome, Identity, ParticipantId,
-    ReliableChannel, XChaCha20Poly1305Cipher,
+    ReliableChannel, XChaCha20Poly1305Cipher, sds::SenderAuth,
 };
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ pub struct Setup {
     config: Option<ChannelConfig>,
     cipher: Option<Box<dyn Cipher>>,
     key: Option<[u8; 32]>,
+    auth: Option<SenderAuth>,
     wall: WallOffset,
 }
 
@@ -70,6 +71,13 @@ impl Setup {
         self
     }
 
+    /// Its messages are signed, and it reads those only that their senders signed.
+    #[must_use]
+    pub fn sender_auth(mut self, auth: SenderAuth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
     /// A wall clock that is ahead of the others'.
     #[must_use]
     pub fn wall_ahead(mut self, by: Duration) -> Self {
@@ -100,6 +108,10 @@ impl Member {
         let entropy = seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
         let cipher = setup.cipher.unwrap_or_else(|| cipher(setup.key.unwrap_or(GROUP_KEY), entropy));
         let machine = ReliableChannel::open(clock.now(setup.wall), identity, config, cipher, entropy)?;
+        let machine = match setup.auth {
+            Some(auth) => machine.with_sender_auth(auth),
+            None => machine,
+        };
         Ok(Self {
             machine,
             entropy,

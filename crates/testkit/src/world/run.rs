@@ -4,7 +4,7 @@ use super::{MemberId, World};
 use crate::network::Link;
 use quorate_base::Mono;
 use quorate_channel::{Dispatch, DispatchOutcome, IngressError, MessageEnvelope, Output};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Calls of `handle_timeout` at one instant beyond which a machine is in a hot loop.
@@ -15,6 +15,38 @@ const MOST_TIMEOUTS: u32 = 100;
 pub(super) struct Guard {
     at: Mono,
     timeouts: Vec<u32>,
+}
+
+/// When each participant wants to be called: a world of many asks the earliest, not everybody.
+#[derive(Debug, Default)]
+pub(super) struct Wakeups {
+    by_time: BTreeSet<(Mono, usize)>,
+    of: Vec<Option<Mono>>,
+}
+
+impl Wakeups {
+    fn set(&mut self, member: usize, at: Option<Mono>) {
+        if self.of.len() <= member {
+            self.of.resize(member + 1, None);
+        }
+        let Some(before) = self.of.get_mut(member) else { return };
+        if *before != at {
+            before.take().map(|before| self.by_time.remove(&(before, member)));
+            self.by_time.extend(at.map(|at| (at, member)));
+            *before = at;
+        }
+    }
+
+    fn next(&self) -> Option<Mono> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    fn due(&self, now: Mono) -> Vec<usize> {
+        let mut due: Vec<_> =
+            self.by_time.iter().take_while(|(at, _)| *at <= now).map(|(_, member)| *member).collect();
+        due.sort_unstable();
+        due
+    }
 }
 
 impl World {
@@ -44,9 +76,8 @@ impl World {
     /// Lets the next thing happen; `false` when there is none until `deadline`.
     #[track_caller]
     fn step(&mut self, deadline: Mono) -> bool {
-        let living = self.members.iter().filter(|member| member.alive);
-        let timeouts = living.filter_map(|member| member.machine.poll_timeout());
-        let Some(next) = self.network.poll_timeout().into_iter().chain(timeouts).min() else { return false };
+        let next = [self.network.poll_timeout(), self.wakeups.next()].into_iter().flatten().min();
+        let Some(next) = next else { return false };
         if next > deadline {
             return false;
         }
@@ -56,11 +87,7 @@ impl World {
             // What a machine refuses it counts; the scenario asks its stats.
             let _ = self.hand_over(MemberId(to), envelope);
         } else {
-            let is_due = |member: &super::Member| {
-                member.alive && member.machine.poll_timeout().is_some_and(|at| at <= now)
-            };
-            let due: Vec<_> = (0..self.members.len()).filter(|at| is_due(&self.members[*at])).collect();
-            due.into_iter().for_each(|member| self.time_out(MemberId(member)));
+            self.wakeups.due(now).into_iter().for_each(|member| self.time_out(MemberId(member)));
         }
         true
     }
@@ -104,12 +131,19 @@ impl World {
                 }
             }
             let outcome = member.messaging;
-            let Some(dispatch) = dispatches.pop_front() else { return };
+            let Some(dispatch) = dispatches.pop_front() else { return self.schedule(id) };
             if outcome == DispatchOutcome::Confirmed {
                 self.publish(id, &dispatch);
             }
             self.member_mut(id).machine.handle_dispatched(now, dispatch.id, outcome);
         }
+    }
+
+    /// Takes note of when a participant wants to be called.
+    pub(super) fn schedule(&mut self, id: MemberId) {
+        let member = self.member(id);
+        let at = if member.alive { member.machine.poll_timeout() } else { None };
+        self.wakeups.set(id.0, at);
     }
 
     /// To everybody else who is there.

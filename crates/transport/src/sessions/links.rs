@@ -36,6 +36,13 @@ impl Links {
         Self { counts: Arc::default(), max: max_connections.saturating_mul(2), max_of_peer }
     }
 
+    /// Whether there are none.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let counts = locked(&self.counts);
+        counts.all == 0 && counts.of_peer.is_empty()
+    }
+
     /// A place for one more link of the peer of this name.
     pub(super) fn admit(&self, name: &str) -> Result<Place, OpenError> {
         let mut counts = locked(&self.counts);
@@ -79,7 +86,6 @@ mod tests {
         drop(of_b);
         links.admit("c").unwrap();
         drop(of_a);
-        let counts = locked(&links.counts);
-        assert!(counts.all == 0 && counts.of_peer.is_empty(), "{counts:?}");
+        assert!(links.is_empty(), "{links:?}");
     }
 }

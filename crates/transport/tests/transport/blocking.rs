@@ -5,7 +5,7 @@ use bytes::Bytes;
 use quorate_base::Wall;
 use quorate_transport::{
     BlockList, ConnectError, Direction, MemHub, MemTransport, OpenError, Rule, SendError, SendOutcome, Side,
-    Subject, Transport, TransportConfig, TxImpHnd, Verdict,
+    Subject, TransportConfig, TxImpHnd, Verdict,
 };
 use quorate_wire::SpaceId;
 use std::sync::Arc;
@@ -16,14 +16,8 @@ fn list(unknown: Verdict) -> Arc<BlockList> {
     Arc::new(BlockList::new(unknown, Wall::default))
 }
 
-/// A core without a network, under a block list.
 fn bench(list: &Arc<BlockList>) -> Bench {
-    let log = Log::new();
-    let top = Probe::new("top", &log);
-    let hnd = TxImpHnd::with_block_list(top.clone(), TransportConfig::default(), Arc::clone(list)).unwrap();
-    let drawer = Arc::new(Drawer::default());
-    let transport = Transport::new(hnd.clone(), drawer.clone());
-    Bench { log, top, hnd, drawer, transport }
+    Bench::with_list(TransportConfig::default(), list)
 }
 
 #[tokio::test]

@@ -210,7 +210,7 @@ async fn what_is_not_a_message_goes_to_the_handler_behind() {
 fn a_peers_part_that_is_larger_than_all_is_refused() {
     let total_bytes = NonZeroUsize::MIN;
     let error = Inbox::new(InboxConfig { total_bytes, ..InboxConfig::default() }).unwrap_err();
-    assert_eq!(error, ConfigError::InboxBytes { peer: 1 << 20, total: 1 });
+    assert_eq!(error, ConfigError::InboxBytes { peer: 256 << 10, total: 1 });
 }
 
 struct App;

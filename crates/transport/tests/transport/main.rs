@@ -8,6 +8,7 @@ mod by_url;
 mod closing;
 mod connections;
 mod factory;
+mod faults;
 mod gate;
 mod inbox;
 mod limits;

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_base::Wall;
 use quorate_transport::{
-    AuthenticatedPeer, Direction, MemHub, MemTransport, Ready, Refusal, SendError, SpaceRegistration,
-    Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
+    AuthenticatedPeer, BlockList, ConfigError, Direction, MemHub, MemTransport, Ready, Refusal, SendError,
+    SpaceRegistration, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler,
+    TxSpaceHandler,
 };
 use quorate_wire::{EncodedFrame, Frame, ModuleId, PeerUrl, SpaceId};
 use std::sync::{
@@ -239,9 +240,17 @@ impl Bench {
     }
 
     pub(crate) fn with(config: TransportConfig) -> Self {
+        Self::built(|top| TxImpHnd::new(top, config))
+    }
+
+    pub(crate) fn with_list(config: TransportConfig, list: &Arc<BlockList>) -> Self {
+        Self::built(|top| TxImpHnd::with_block_list(top, config, Arc::clone(list)))
+    }
+
+    fn built(core: impl FnOnce(Arc<dyn TxHandler>) -> Result<Arc<TxImpHnd>, ConfigError>) -> Self {
         let log = Log::new();
         let top = Probe::new("top", &log);
-        let hnd = TxImpHnd::new(top.clone(), config).unwrap();
+        let hnd = core(top.clone()).unwrap();
         let drawer = Arc::new(Drawer::default());
         let transport = Transport::new(hnd.clone(), drawer.clone());
         Self { log, top, hnd, drawer, transport }

@@ -1,14 +1,21 @@
 //! One bound on the unfinished frames of all connections together.
 //!
 //! The rule: what a decoder holds of an unfinished frame is charged here before it is kept, and given
-//! back when the frame is finished or the decoder dropped.
+//! back when the frame is finished or the decoder dropped. The first [`FREE`] bytes of each are not: who
+//! sends small frames does not notice that others have used up the budget.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+/// Bytes of an unfinished frame that cost nothing.
+pub(super) const FREE: usize = 16 << 10;
+
 /// How many bytes of unfinished frames all decoders that share it may hold. A clone is the same budget.
+///
+/// The first 16 KiB of each unfinished frame are not charged: that many small frames may be under way on
+/// every stream, whatever others do.
 #[derive(Debug, Clone)]
 pub struct PartialBudget(Arc<Shared>);
 
@@ -64,6 +71,7 @@ impl Charge {
     /// Makes the part `bytes` large; whether there was room. Without room nothing changes.
     pub(super) fn set(&mut self, bytes: usize) -> bool {
         let Some(budget) = &self.budget else { return true };
+        let bytes = bytes.saturating_sub(FREE);
         if bytes > self.taken {
             if !budget.take(bytes - self.taken) {
                 return false;

@@ -1,5 +1,6 @@
 //! Streams cut anywhere, limits, and what a hostile peer sends.
 
+use super::budget::FREE;
 use super::*;
 use crate::Frame;
 use bytes::{Buf, BytesMut};
@@ -150,22 +151,28 @@ fn half_frames_of_all_streams_share_one_budget() {
     let limits = StreamLimits::default();
     let mut first = StreamDecoder::with_budget(limits, budget.clone());
     let mut second = StreamDecoder::with_budget(limits, budget.clone());
-    let whole = data(900);
+    let whole = data(FREE + 1_500);
 
-    assert_eq!(decode(&mut first, [whole.slice(..705)]), Ok(vec![]));
+    assert_eq!(decode(&mut first, [whole.slice(..FREE + 705)]), Ok(vec![]));
     assert_eq!(budget.used(), 700);
-    let refused = decode(&mut second, [whole.slice(..405)]);
-    assert_eq!(refused, Err(StreamError::BudgetExhausted { len: 400 }));
+    let refused = decode(&mut second, [whole.slice(..FREE + 405)]);
+    assert_eq!(refused, Err(StreamError::BudgetExhausted { len: FREE + 400 }));
     assert!(!refused.unwrap_err().is_peer_violation());
     assert_eq!(budget.used(), 700, "the stream that was refused holds nothing");
 
     // A frame that arrives whole needs no budget, and a finished one gives back what it had.
     let mut third = StreamDecoder::with_budget(limits, budget.clone());
     assert_eq!(decode(&mut third, [data(5_000)]).unwrap().len(), 1);
-    assert_eq!(decode(&mut first, [whole.slice(705..)]).unwrap().len(), 1);
+    assert_eq!(decode(&mut first, [whole.slice(FREE + 705..)]).unwrap().len(), 1);
     assert_eq!(budget.used(), 0);
 
-    assert_eq!(decode(&mut third, [whole.slice(..105)]), Ok(vec![]));
+    // What is small needs none either, also where none is left.
+    assert_eq!(decode(&mut first, [whole.slice(..FREE + 1_005)]), Ok(vec![]));
+    assert_eq!(budget.used(), 1_000);
+    assert_eq!(decode(&mut third, [whole.slice(..FREE + 5)]), Ok(vec![]));
+    drop(first);
+
+    assert_eq!(decode(&mut third, [whole.slice(FREE + 5..FREE + 105)]), Ok(vec![]));
     assert_eq!(budget.used(), 100);
     drop(third);
     assert_eq!(budget.used(), 0);

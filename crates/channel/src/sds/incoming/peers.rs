@@ -3,6 +3,8 @@
 //! The rule: both are sets of ranges, so a sender's whole past costs a few numbers, and a message
 //! that was delivered once is known for ever.
 
+mod stored;
+
 use super::super::{AckVector, Key, RangeSet};
 use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
 use quorate_base::Mono;
@@ -46,6 +48,8 @@ pub(super) struct Peers {
     news: BTreeSet<SenderTag>,
     /// A message with an opaque id was received, which only a citation or a filter acknowledges.
     opaque_news: bool,
+    /// What is to be written; `None` where nothing is.
+    changes: Option<stored::Changes>,
 }
 
 #[derive(Debug)]
@@ -65,6 +69,7 @@ struct Opaque {
     received: BTreeSet<MessageId>,
     over: BTreeSet<MessageId>,
     order: VecDeque<MessageId>,
+    changes: Option<BTreeSet<MessageId>>,
 }
 
 impl Peers {
@@ -76,6 +81,7 @@ impl Peers {
             opaque: Opaque::default(),
             news: BTreeSet::new(),
             opaque_news: false,
+            changes: None,
         }
     }
 
@@ -121,6 +127,8 @@ impl Peers {
         if self.known.len() >= self.max && !self.forget_one(now) {
             return false;
         }
+        self.note(tag);
+        self.note_stranger(tag);
         let mut over = self.strangers.remove(&tag).unwrap_or_default();
         over.insert(0..past.start);
         let (participant, received) = (participant.clone(), RangeSet::new());
@@ -159,11 +167,13 @@ impl Peers {
                 if let Some(peer) = self.known.get_mut(tag) {
                     peer.received.insert(*sequence..sequence + 1);
                     self.news.insert(*tag);
+                    self.note(*tag);
                 }
             }
             Key::Opaque(id) => {
                 self.opaque.remember(id);
                 self.opaque.received.insert(id.clone());
+                self.opaque.note(id);
                 self.opaque_news = true;
             }
         }
@@ -175,6 +185,7 @@ impl Peers {
             && !peer.received.insert(range).is_empty()
         {
             self.news.insert(tag);
+            self.note(tag);
         }
     }
 
@@ -191,6 +202,11 @@ impl Peers {
         let crowded = over.pieces() >= MAX_HOLES;
         let start = if crowded { over.end_below(range.start).min(range.start) } else { range.start };
         over.insert(start..range.end);
+        if self.known.contains_key(&tag) {
+            self.note(tag);
+        } else {
+            self.note_stranger(tag);
+        }
     }
 
     /// A sender says that it sends nothing below `oldest` again: which numbers from before we first
@@ -198,14 +214,16 @@ impl Peers {
     pub(super) fn settled(&mut self, tag: &SenderTag, oldest: u64) -> Range<u64> {
         let Some(peer) = self.known.get_mut(tag) else { return 0..0 };
         let end = oldest.min(peer.past_end);
-        if end == peer.past_end {
+        if end == peer.past_end && end > 0 {
             peer.past_end = 0;
+            self.note(*tag);
         }
-        peer.over.first_missing(0).min(end)..end
+        self.first_open(tag).unwrap_or(0).min(end)..end
     }
 
     pub(super) fn over_opaque(&mut self, id: MessageId) {
         self.opaque.remember(&id);
+        self.opaque.note(&id);
         self.opaque.over.insert(id);
     }
 
@@ -265,6 +283,7 @@ impl Peers {
         match oldest {
             Some((tag, heard)) if now.since(heard) >= FORGET_AFTER => {
                 self.news.remove(&tag);
+                self.note(tag);
                 self.known.remove(&tag).is_some()
             }
             _ => false,
@@ -281,6 +300,7 @@ impl Opaque {
         if self.order.len() > MAX_OPAQUE
             && let Some(oldest) = self.order.pop_front()
         {
+            self.note(&oldest);
             self.received.remove(&oldest);
             self.over.remove(&oldest);
         }

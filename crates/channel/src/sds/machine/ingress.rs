@@ -75,13 +75,18 @@ impl Sds {
         let cited =
             message.history.iter().filter_map(|dependency| StructuredId::parse(dependency.id.as_str()));
         let cited = cited.filter(|id| id.tag == self.own).map(|id| id.sequence..id.sequence + 1);
+        let cited: Vec<Range<u64>> = cited.collect();
         let vectors = message.acks.iter().filter(|vector| vector.tag == self.own);
-        let ranges: Vec<Range<u64>> = vectors.flat_map(|vector| vector.ranges.clone()).chain(cited).collect();
-        if ranges.is_empty() {
-            return;
-        }
+        let received: Vec<Range<u64>> = vectors.flat_map(|vector| vector.ranges.clone()).collect();
         let by = &message.sender;
-        for acknowledged in self.outgoing.handle_ack(now.mono, by, &ranges) {
+        let mut news = Vec::new();
+        if !received.is_empty() {
+            news.extend(self.outgoing.handle_ack(now.mono, by, &received));
+        }
+        if !cited.is_empty() {
+            news.extend(self.outgoing.handle_citations(now.mono, by, &cited));
+        }
+        for acknowledged in news {
             self.events.push_back(SdsEvent::Acknowledged {
                 request: acknowledged.request,
                 sequence: acknowledged.sequence,
@@ -122,14 +127,24 @@ impl Sds {
         bytes: Bytes,
         sent_at: Option<u64>,
     ) -> Result<(), SdsError> {
+        if !self.takes_content {
+            return Err(SdsError::Full);
+        }
         let (id, sender): (MessageId, ParticipantId) = (message.id.clone(), message.sender.clone());
+        let record = self.arrival_record(now, &message, sent_at);
         let acks = message.acks.clone();
         let content = message.content.clone();
         let verdict = match self.content {
             Content::Whole => self.incoming.handle_whole(now, arrival(message, content, sent_at)),
             Content::Segment => {
                 let segment = Segment::decode(content)?;
-                self.incoming.handle_arrival(now, arrival(message, segment, sent_at))
+                let arrival = arrival(message, segment, sent_at);
+                let origin = record.as_ref().and_then(|_| arrival.origin());
+                let verdict = self.incoming.handle_arrival(now, arrival);
+                if verdict == Verdict::Accepted {
+                    self.keep(origin, record);
+                }
+                verdict
             }
         };
         match verdict {
@@ -170,7 +185,7 @@ impl Sds {
     }
 }
 
-fn arrival<C>(message: SdsMessage, content: C, sent_at: Option<u64>) -> Arrival<C> {
+pub(super) fn arrival<C>(message: SdsMessage, content: C, sent_at: Option<u64>) -> Arrival<C> {
     Arrival {
         sender: message.sender,
         id: message.id,

@@ -1,0 +1,189 @@
+//! The peer itself: the SDS machine, what it is to send, and what it waits for.
+
+use super::args::Plan;
+use super::link::Links;
+use super::report::{Log, Tally};
+use crate::exit::Failure;
+use bytes::Bytes;
+use quorate::base::{Mono, Now};
+use quorate::channel::sds::{Content, Due, Prepared, Sds, SdsEvent};
+use quorate::channel::{MessageId, RequestId, StructuredId};
+use quorate_testkit::network::Link;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The distance of own messages.
+const PACE: Duration = Duration::from_millis(10);
+
+/// One participant.
+pub(super) struct Probe {
+    plan: Plan,
+    sds: Sds,
+    log: Log,
+    tally: Tally,
+    /// Own messages by number.
+    ids: BTreeMap<u64, MessageId>,
+    sent: u64,
+    next_send: Mono,
+    first: Vec<Due>,
+    began: Mono,
+    done: Option<Mono>,
+}
+
+/// A frame that is to leave, unless it is to be lost.
+pub(super) struct Frame {
+    pub(super) frame: Bytes,
+    due: Due,
+}
+
+impl Probe {
+    pub(super) fn new(now: Now, plan: &Plan) -> Result<Self, Failure> {
+        let entropy = getrandom::u64().map_err(|error| Failure::usage(format!("no randomness: {error}")))?;
+        let (channel, id) = (plan.channel.as_str().into(), plan.id.as_str().into());
+        let sds = Sds::open(now, channel, id, Content::Whole, plan.config.clone(), entropy)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(Self {
+            plan: plan.clone(),
+            sds,
+            log: Log::new(plan.json),
+            tally: Tally::default(),
+            ids: BTreeMap::new(),
+            sent: 0,
+            next_send: now.mono,
+            first: Vec::new(),
+            began: now.mono,
+            done: None,
+        })
+    }
+
+    /// What is to leave now. Frames that are lost by the plan count as sent.
+    pub(super) fn poll(&mut self, now: Now, connected: bool) -> Vec<Frame> {
+        if connected && self.sent < self.plan.send && self.next_send <= now.mono {
+            self.send(now);
+        }
+        let mut due = std::mem::take(&mut self.first);
+        due.extend(std::iter::from_fn(|| self.sds.poll_due(now)));
+        let mut frames = Vec::new();
+        for due in due {
+            let Some(message) = self.sds.prepare(now, due.clone()) else { continue };
+            if let Due::Message(sequence) = due {
+                self.ids.entry(sequence).or_insert_with(|| message.id.clone());
+            }
+            self.tally.frames += 1;
+            self.tally.bytes += message.bytes.len() as u64 + 4;
+            if self.is_lost(&message) {
+                self.tally.dropped += 1;
+                self.attempted(now, &due, true);
+            } else {
+                frames.push(Frame { frame: message.bytes, due });
+            }
+        }
+        frames
+    }
+
+    /// A frame was handed over, or there was nobody.
+    pub(super) fn handle_sent(&mut self, now: Now, frame: &Frame, left: bool) {
+        self.attempted(now, &frame.due, left);
+    }
+
+    pub(super) fn handle_frame(&mut self, now: Now, frame: Option<Bytes>) {
+        let Some(frame) = frame else { return };
+        self.tally.received += 1;
+        if let Err(error) = self.sds.handle_message(now, frame, None) {
+            self.tally.refused += 1;
+            self.log.refused(&error);
+        }
+        self.listen(now);
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.sds.handle_timeout(now);
+        self.listen(now);
+    }
+
+    /// When there is something to do, at the latest.
+    pub(super) fn poll_timeout(&self, _now: Now, connected: bool) -> Mono {
+        let end = self.done.map_or(self.began + self.plan.timeout, |done| done + self.plan.linger);
+        let send = (connected && self.sent < self.plan.send).then_some(self.next_send);
+        [Some(end), send, self.sds.poll_timeout()].into_iter().flatten().min().unwrap_or(end)
+    }
+
+    /// Whether it is done and has lingered, or gave up.
+    pub(super) fn is_over(&mut self, now: Now) -> bool {
+        if self.done.is_none() && self.lacks().is_none() {
+            self.done = Some(now.mono);
+        }
+        match self.done {
+            Some(done) => now.mono >= done + self.plan.linger,
+            None => now.mono >= self.began + self.plan.timeout,
+        }
+    }
+
+    /// Why it was not all done.
+    pub(super) fn failure(&self) -> Option<&'static str> {
+        if self.done.is_some() { None } else { self.lacks() }
+    }
+
+    /// Says how it went; the failure, should it be one.
+    pub(super) fn summary(&self, now: Now, links: &Links, failure: Option<&str>) -> Failure {
+        let took = now.mono.since(self.began);
+        let sent = self.ids.values().cloned();
+        let summary =
+            self.log.summary(&self.plan, &self.tally, self.sds.stats(), sent, took, links.overflowed);
+        Failure::failed(failure.unwrap_or("done").to_owned()).with_details(summary)
+    }
+
+    fn send(&mut self, now: Now) {
+        let mut content = format!("{} {} ", self.plan.id, self.sent).into_bytes();
+        content.resize(self.plan.size.max(content.len()), b'.');
+        let request = RequestId(self.sent + 1);
+        match self.sds.handle_send(now, request, content.into()) {
+            Ok(sequence) => self.first.push(Due::Message(sequence)),
+            Err(error) => self.log.complain(&error.to_string()),
+        }
+        self.sent += 1;
+        self.next_send = now.mono + PACE;
+    }
+
+    fn attempted(&mut self, now: Now, due: &Due, left: bool) {
+        if let Due::Message(sequence) = due {
+            self.sds.handle_attempted(now, *sequence, left);
+        }
+    }
+
+    /// A function of seed, message and attempt. Ids differ from run to run by their tag, which says nothing here.
+    fn is_lost(&self, message: &Prepared) -> bool {
+        let name = match (message.request, StructuredId::parse(message.id.as_str())) {
+            (Some(_), Some(id)) => format!("{} {:?}", id.sequence, id.content),
+            _ => format!("other {}", self.tally.frames),
+        };
+        let link = Link { from: &self.plan.id, to: "peer" };
+        self.plan.faults.fate(link, &name, message.attempt).delays().is_empty()
+    }
+
+    fn listen(&mut self, _now: Now) {
+        while let Some(event) = self.sds.poll_event() {
+            match event {
+                SdsEvent::Delivered(delivery) => self.log.delivered(&delivery),
+                SdsEvent::Acknowledged { sequence, by, satisfied, .. } => {
+                    self.tally.acknowledged += u64::from(satisfied);
+                    if let Some(id) = self.ids.get(&sequence) {
+                        self.log.acknowledged(id, &by);
+                    }
+                }
+                SdsEvent::Gap(missing) => self.log.complain(&format!("gap: {missing:?}")),
+                _ => {}
+            }
+        }
+    }
+
+    fn lacks(&self) -> Option<&'static str> {
+        if self.tally.acknowledged < self.plan.send {
+            Some("not all that was sent was acknowledged")
+        } else if self.log.len() < self.plan.expect {
+            Some("not all that was expected was delivered")
+        } else {
+            None
+        }
+    }
+}

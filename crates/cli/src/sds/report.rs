@@ -1,0 +1,166 @@
+//! What the probe says: a line for each message delivered and each acknowledgement, and a summary.
+
+use super::args::Plan;
+use crate::output;
+use quorate::channel::sds::{Delivery, Key, SdsError, SdsStats};
+use quorate::channel::{MessageId, ParticipantId};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What was counted on the wire.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) frames: u64,
+    pub(super) bytes: u64,
+    pub(super) dropped: u64,
+    pub(super) received: u64,
+    pub(super) refused: u64,
+    pub(super) acknowledged: u64,
+}
+
+/// What was delivered, in order. It checks the order for itself.
+pub(super) struct Log {
+    json: bool,
+    ids: Vec<MessageId>,
+    delivered: BTreeSet<Key>,
+    /// What delivered messages follow and was not delivered before them.
+    overtaken: BTreeSet<Key>,
+    inversions: u64,
+}
+
+/// Says where it listens.
+pub(super) fn listening(json: bool, address: SocketAddr) {
+    if json {
+        output::json(&json!({ "event": "listening", "address": address.to_string() }));
+    } else {
+        output::line(&format!("listening on {address}"));
+    }
+}
+
+impl Log {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, ids: Vec::new(), delivered: BTreeSet::new(), overtaken: BTreeSet::new(), inversions: 0 }
+    }
+
+    /// How many were delivered.
+    pub(super) fn len(&self) -> u64 {
+        self.ids.len() as u64
+    }
+
+    pub(super) fn delivered(&mut self, delivery: &Delivery) {
+        let key = Key::of(&delivery.id);
+        self.inversions += u64::from(self.overtaken.remove(&key));
+        let missing = delivery.past.iter().filter(|past| !self.delivered.contains(past));
+        self.overtaken.extend(missing.cloned());
+        self.delivered.insert(key);
+        self.ids.push(delivery.id.clone());
+        let (sequence, id) = (self.ids.len(), delivery.id.as_str());
+        let (sender, lamport) = (delivery.sender.as_str(), delivery.time);
+        if self.json {
+            output::json(&json!({
+                "event": "delivered", "sequence": sequence, "id": id, "sender": sender, "lamport": lamport,
+            }));
+        } else {
+            output::line(&output::tame(&format!("delivered {sequence} {id} {sender} {lamport}")));
+        }
+    }
+
+    pub(super) fn acknowledged(&self, id: &MessageId, by: &ParticipantId) {
+        if self.json {
+            output::json(&json!({ "event": "acknowledged", "id": id.as_str(), "by": by.as_str() }));
+        } else {
+            output::line(&output::tame(&format!("acknowledged {id} {by}")));
+        }
+    }
+
+    /// Says the whole, and yields it for the failure that it may be part of.
+    pub(super) fn summary(
+        &self,
+        plan: &Plan,
+        tally: &Tally,
+        stats: &SdsStats,
+        sent: impl Iterator<Item = MessageId>,
+        took: Duration,
+        overflowed: u64,
+    ) -> Value {
+        let sent: Vec<MessageId> = sent.collect();
+        let summary = json!({
+            "event": "summary",
+            "sent": sent.len(), "acknowledged": tally.acknowledged,
+            "delivered": self.ids.len(), "expected": plan.expect,
+            "hash": hash(sent.iter().chain(&self.ids)), "inversions": self.inversions,
+            "frames": tally.frames, "bytes": tally.bytes, "dropped": tally.dropped, "overflowed": overflowed,
+            "received": tally.received, "refused": tally.refused,
+            "retransmissions": stats.retransmissions, "syncs": stats.syncs_sent,
+            "duplicates": stats.duplicates, "possibly_acknowledged": stats.possibly_acknowledged,
+            "bad_filters": stats.bad_filters,
+            "repairs_asked": stats.repairs_asked, "repairs_given": stats.repairs_given,
+            "seconds": took.as_secs_f64(),
+        });
+        if self.json {
+            output::json(&summary);
+        } else if let Some(fields) = summary.as_object() {
+            let told = fields.iter().filter(|(name, _)| *name != "event");
+            let told: Vec<_> = told.map(|(name, value)| format!("{name}={}", plain(value))).collect();
+            output::line(&format!("summary {}", told.join(" ")));
+        }
+        summary
+    }
+
+    pub(super) fn refused(&self, error: &SdsError) {
+        self.complain(&format!("refused a frame: {error}"));
+    }
+
+    pub(super) fn complain(&self, text: &str) {
+        output::say(text);
+    }
+}
+
+/// The text of a value, without quotes.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// SHA-256 over the sorted ids, each with a line end: equal where two logs hold the same messages.
+fn hash<'a>(ids: impl Iterator<Item = &'a MessageId>) -> String {
+    let sorted: BTreeSet<&str> = ids.map(MessageId::as_str).collect();
+    let mut hasher = Sha256::new();
+    sorted.iter().for_each(|id| hasher.update(format!("{id}\n")));
+    data_encoding::HEXLOWER.encode(&hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(id: &str, past: &[&str]) -> Delivery {
+        Delivery {
+            sender: "x".into(),
+            payload: bytes::Bytes::new(),
+            id: id.into(),
+            time: 1,
+            past: past.iter().map(|id| Key::of(&(*id).into())).collect(),
+            segments: 1,
+        }
+    }
+
+    #[test]
+    fn a_message_that_comes_after_what_follows_it_is_an_inversion() {
+        let mut log = Log::new(true);
+        for (id, past) in [("a", &[][..]), ("c", &["a", "b"]), ("b", &["a"]), ("d", &["b", "c"])] {
+            log.delivered(&delivery(id, past));
+        }
+        assert_eq!((log.inversions, log.len()), (1, 4));
+    }
+
+    #[test]
+    fn the_hash_is_of_the_set_and_not_of_the_order() {
+        let ids = ["b", "a"].map(MessageId::from);
+        let same = ["a", "b", "a"].map(MessageId::from);
+        assert_eq!(hash(ids.iter()), hash(same.iter()));
+        assert_ne!(hash(ids.iter()), hash(same[..1].iter()));
+    }
+}

@@ -1,0 +1,88 @@
+//! `quorate proof check` as people and scripts run it.
+
+use quorate_testkit::chain::{Chain, Proof, Signers, address, key};
+use serde_json::{Value, json};
+use std::fs;
+use std::process::{Command, Output};
+
+fn check(arguments: &[&str], cases: &str) -> Output {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("cases");
+    fs::write(&file, cases).expect("a file can be written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    command.args(["proof", "check"]).args(arguments).arg(&file).output().expect("the command runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("the command writes UTF-8")
+}
+
+/// An honest case, and the same with a lie in it.
+fn cases() -> (Value, Value) {
+    let chain = Chain::seeded(1, 4);
+    let params = json!([chain.accounts(2)[0], "0x2"]);
+    let signers = Signers { keys: vec![key(1)], registry: None };
+    let answer = chain.answer(&json!(1), "eth_getBalance", &params, &Proof { signers, full: false });
+    let mut lie = answer.clone();
+    lie["result"] = json!("0x1");
+    let case = |answer: Value| json!({ "request": { "method": "eth_getBalance", "params": params }, "responses": [answer] });
+    (case(answer), case(lie))
+}
+
+#[test]
+fn each_case_gets_a_verdict_and_a_lie_its_place() {
+    let (honest, lie) = cases();
+    let mut signed = honest.clone();
+    signed["signers"] = json!([address(&key(1))]);
+    let mut unsigned = honest.clone();
+    unsigned["signers"] = json!([address(&key(2))]);
+    let nothing = json!({ "request": honest["request"], "responses": [{ "id": 1, "result": null }] });
+    let call = json!({ "request": { "method": "eth_call", "params": [] }, "responses": [{ "id": 1, "result": "0x" }] });
+    let all = json!([honest, signed, unsigned, lie, nothing, call]);
+
+    let output = check(&["--json"], &all.to_string());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let verdicts: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let words: Vec<_> = verdicts.iter().map(|verdict| verdict["verdict"].as_str().unwrap()).collect();
+    assert_eq!(words, ["consistent", "anchored", "rejected", "rejected", "unproven", "unproven"]);
+    assert_eq!(verdicts[3]["path"], "$.result");
+    assert_eq!(verdicts[2]["path"], "$.in3.proof.signatures");
+    assert!(verdicts[0]["value"]["balance"].is_string());
+
+    let people = text(&check(&[], &all.to_string()).stdout);
+    assert!(people.contains("3: rejected at $.result: it differs from what is proven"), "{people}");
+}
+
+#[test]
+fn what_was_expected_decides_the_exit_code() {
+    let (honest, lie) = cases();
+    let lines = format!("{honest}\n\n{lie}\n");
+    for (expect, cases, code) in [
+        ("accept", honest.to_string(), 0),
+        ("accept", lines.clone(), 1),
+        ("reject", lines.clone(), 1),
+        ("reject", lie.to_string(), 0),
+    ] {
+        let output = check(&["--expect", expect, "--jsonl"], &cases);
+        assert_eq!(output.status.code(), Some(code), "{expect}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn what_is_no_case_is_said_and_the_others_are_judged_all_the_same() {
+    let (honest, _) = cases();
+    for broken in [
+        "{",
+        "7",
+        "{}",
+        "{\"request\": {\"method\": \"eth_getBalance\", \"params\": [1]}, \"responses\": [1]}",
+    ] {
+        let output = check(&["--json", "--jsonl"], &format!("{broken}\n{honest}\n"));
+        assert_eq!(output.status.code(), Some(2));
+        let lines = text(&output.stdout);
+        assert!(lines.contains("\"broken\"") && lines.contains("\"consistent\""), "{lines}");
+    }
+    assert_eq!(check(&["--jsonl"], "").status.code(), Some(2));
+    assert_eq!(check(&[], "[]").status.code(), Some(2));
+}
