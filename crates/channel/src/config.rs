@@ -38,7 +38,9 @@ pub struct ChannelConfig {
     /// So the delivery outcome of a send comes at most `dispatch_timeout + delivery_timeout` after the
     /// rate limit released its last segment.
     pub delivery_timeout: Duration,
-    /// How many messages a message cites at least, where there are as many. Default 2 (LIP).
+    /// How many messages a message cites at least, where there are as many. Default 2 (LIP). With 0 it cites none:
+    /// it is delivered without waiting for what this participant had received before it, and only each sender's own
+    /// order holds. That suits an application whose messages do not answer one another.
     pub causal_history: usize,
     /// How long a payload waits for a missing one that it follows. Default 2 minutes.
     pub lost_after: Duration,

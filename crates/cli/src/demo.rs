@@ -12,7 +12,7 @@ mod report;
 
 pub(crate) use args::DemoArgs;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, chain};
 use args::Plan;
 use bars::Bars;
 use faults::Names;
@@ -20,7 +20,7 @@ use group::{Group, Outsider};
 use quorate::files::{OutboxEvent, Source};
 use quorate::transfer::{SendFilesError, SendReport, send_files};
 use report::{Report, Timeline};
-use std::fmt::Display;
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,11 +95,11 @@ fn sha256_of(path: &Path) -> Option<String> {
 }
 
 /// A failure that the same words bring again.
-fn usage(error: impl Display) -> Failure {
-    Failure::usage(error.to_string())
+fn usage(error: impl Error + 'static) -> Failure {
+    Failure::usage(chain(&error))
 }
 
 /// A failure of this machine, or of a peer.
-fn failed(error: impl Display) -> Failure {
-    Failure::failed(error.to_string())
+fn failed(error: impl Error + 'static) -> Failure {
+    Failure::failed(chain(&error))
 }

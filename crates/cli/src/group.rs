@@ -11,12 +11,12 @@ use quorate::files::PeerName;
 use quorate::iroh::{BindError, IrohConfig, SecretKey};
 use quorate::secret::Secret;
 use quorate::wire::{PeerUrl, SpaceId};
-use quorate::{Node, NodeError, Space};
+use quorate::{Node, NodeError, RefusedPeer, Space};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// Hexadecimal digits of a peer's key that make its name.
 const NAME_DIGITS: usize = 16;
@@ -27,6 +27,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(1);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long taking leave of everybody may take.
 const PARTING: Duration = Duration::from_secs(3);
+/// The same where nobody is here: only dials are left, to be forgotten.
+const PARTING_ALONE: Duration = Duration::from_millis(200);
 
 /// What a member does, as it says in its preflight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,13 +125,21 @@ impl Member {
         wanted.map(name_of).collect()
     }
 
-    /// Keeps `present` up to date with who is here in this role. Never returns.
-    pub(crate) async fn watch(&self, role: Role, present: &watch::Sender<BTreeSet<PeerName>>) {
+    /// The receivers that are here, and those that may turn out to be: the ticket named them, and they are being
+    /// reached.
+    pub(crate) fn expected(&self) -> BTreeSet<PeerName> {
+        let members = self.space.members();
+        let sought: Vec<_> = members.borrow().sought.iter().map(name_of).collect();
+        self.present(Role::Receiver).into_iter().chain(sought).collect()
+    }
+
+    /// Keeps `expected` up to date with [`Self::expected`]. Never returns.
+    pub(crate) async fn watch_expected(&self, expected: &watch::Sender<BTreeSet<PeerName>>) {
         let mut members = self.space.members();
         loop {
             members.borrow_and_update();
-            let now = self.present(role);
-            present.send_if_modified(|told| {
+            let now = self.expected();
+            expected.send_if_modified(|told| {
                 let changed = *told != now;
                 *told = now;
                 changed
@@ -140,14 +150,21 @@ impl Member {
         }
     }
 
+    /// The peers that are turned away from now on.
+    pub(crate) fn refusals(&self) -> broadcast::Receiver<RefusedPeer> {
+        self.node.refusals()
+    }
+
     /// Takes leave of everybody.
     pub(crate) async fn part(self) {
+        let alone = self.space.members().borrow().present.is_empty();
+        let limit = if alone { PARTING_ALONE } else { PARTING };
         let parting = async {
             self.space.shutdown().await;
             self.node.shutdown().await;
         };
         // Who does not answer is left without a word.
-        let _ = tokio::time::timeout(PARTING, parting).await;
+        let _ = tokio::time::timeout(limit, parting).await;
     }
 }
 
@@ -169,7 +186,10 @@ fn channel_config() -> ChannelConfig {
     ChannelConfig {
         // Each receiver reports what it lacks: whose acknowledgement counts here is all one.
         acks: AckPolicy::Any,
-        // What a killed sender never sends again is not waited for longer than a report takes.
+        // A process that was killed is cited by nobody: whoever is started anew would wait for what nobody sends again.
+        // Messages about files do not need it, each says the whole truth.
+        causal_history: 0,
+        // What one of several receivers missed is reported and sent anew.
         lost_after: Duration::from_secs(10),
         retransmit: quorate::base::Backoff::new(Duration::from_millis(250), Duration::from_secs(10)),
         ..default

@@ -3,7 +3,9 @@
 //! The rule: the same words yield the same receiver. Its key, its port and its channel are kept in the
 //! folder, so a ticket stays good for as long as the folder does.
 
+mod acquaintances;
 mod identity;
+mod refusals;
 mod report;
 
 pub(crate) use report::reason_name;
@@ -15,7 +17,7 @@ use crate::progress::Progress;
 use crate::signal::interrupted;
 use quorate::channel::{Channel, ChannelEvents};
 use quorate::files::state::Identity;
-use quorate::files::{Folder, Home, Inbox, InboxConfig};
+use quorate::files::{Acquaintances, Folder, Home, Inbox, InboxConfig};
 use quorate::ticket::{MAX_ADDRESSES, Ticket};
 use quorate::transfer::{ReceiveError, receive_files};
 use report::Reporter;
@@ -64,12 +66,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Group { space: identity.space, channel: identity.channel.clone(), key: identity.channel_key.clone() };
     let listen = identity::listen_at(&identity, arguments.listen);
     let member = Member::enter(Role::Receiver, &group, &identity.secret_key, listen).await?;
+    let refusals = member.refusals();
     identity::keep_port(&home, &mut identity, member.url())?;
 
     let others = invitation.as_ref().map(Ticket::addresses).unwrap_or_default();
     let others = others.iter().filter(|other| other.peer_id() != member.url().peer_id());
     let addresses: Vec<_> =
         std::iter::once(member.url()).chain(others).take(MAX_ADDRESSES).cloned().collect();
+    let acquaintances = Acquaintances::load(&home)
+        .map_err(|error| Failure::usage(format!("cannot receive into {dir}: {}", chain(&error))))?;
     let folder = Folder::new(home)
         .map_err(|error| Failure::usage(format!("cannot receive into {dir}: {}", chain(&error))))?;
     let inbox = Inbox::new(folder, u64::from_ne_bytes(random()?), InboxConfig::default());
@@ -78,12 +83,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         member.space().meet(other.clone()).await;
     }
 
+    for former in acquaintances.list() {
+        member.space().seek(former.clone()).await;
+    }
+
     let ticket = Ticket::new(addresses, group.space, &group.channel, group.key.clone())
         .map_err(|error| Failure::failed(chain(&error)))?;
     announce(&arguments, &member, &ticket);
     let progress = Progress::on_terminal();
-    let reporter = Reporter::new(&arguments.dir, progress, arguments.json);
-    let outcome = receive(&arguments, &member, &channel, events, inbox, reporter).await;
+    let reporter = Reporter::new(&arguments.dir, progress.clone(), arguments.json);
+    let outcome = tokio::select! {
+        outcome = receive(&arguments, &member, &channel, events, inbox, reporter) => outcome,
+        never = acquaintances::keep(acquaintances, &member) => match never {},
+        never = refusals::tell(refusals, &progress, arguments.json) => match never {},
+    };
     member.part().await;
     outcome
 }

@@ -9,12 +9,11 @@ use crate::exit::{Failure, chain};
 use crate::group::{Group, Member, Role, random};
 use crate::progress::Progress;
 use crate::signal::interrupted;
-use quorate::files::{PeerName, Source, SourceError};
+use quorate::files::{Source, SourceError};
 use quorate::secret::Secret;
 use quorate::ticket::Ticket;
 use quorate::transfer::{SendConfig, SendFilesError, send_files};
 use report::Reporter;
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,13 +79,13 @@ async fn deliver(
     meet::receivers(member, ticket.addresses(), patience).await?;
 
     let (channel, mut events) = member.open(group)?;
-    let (present, watched) = watch::channel(member.present(Role::Receiver));
+    let (expected, watched) = watch::channel(member.expected());
     let config = SendConfig { present: Some(watched), settle: SETTLE, patience, ..SendConfig::default() };
     let outcome = tokio::select! {
         outcome = send_files(&channel, &mut events, source, config, |event| reporter.tell(event)) => outcome,
-        () = member.watch(Role::Receiver, &present) => return Err(Failure::failed("the space was closed")),
+        () = member.watch_expected(&expected) => return Err(Failure::failed("the space was closed")),
     };
-    let absent = missing(member, &present.borrow());
+    let absent = missing(member);
     match outcome {
         Ok(report) => reporter.end(&report, &absent),
         Err(SendFilesError::NoProgress { report, patience }) => {
@@ -129,7 +128,8 @@ fn route_to(ticket: &Ticket) -> SocketAddr {
 }
 
 /// Why members that are not here are not, for those that are missed.
-fn missing(member: &Member, present: &BTreeSet<PeerName>) -> report::Absent {
+fn missing(member: &Member) -> report::Absent {
+    let present = member.present(Role::Receiver);
     let members = member.space().members();
     let absent = &members.borrow().absent;
     let reasons = absent.iter().map(|(url, absence)| (crate::group::name_of(url), absence.reason.clone()));

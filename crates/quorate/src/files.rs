@@ -48,6 +48,7 @@
 //! # }
 //! ```
 
+mod acquaintances;
 pub mod chunks;
 mod disk;
 mod folder;
@@ -62,6 +63,7 @@ mod sink;
 mod source;
 pub mod state;
 
+pub use acquaintances::{Acquaintances, MAX_ACQUAINTANCES};
 pub use disk::DiskError;
 pub use folder::{Folder, MAX_FINISHED, MAX_KEPT};
 pub use home::{HOME_NAME, Home};

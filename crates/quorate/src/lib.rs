@@ -19,7 +19,7 @@ pub mod transfer;
 mod node;
 mod space;
 
-pub use node::{CHANNEL_MODULE, Node, NodeBuilder, NodeError};
+pub use node::{CHANNEL_MODULE, Node, NodeBuilder, NodeError, RefusedPeer};
 pub use quorate_base as base;
 pub use quorate_channel as channel;
 #[cfg(feature = "iroh")]

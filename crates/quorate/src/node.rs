@@ -18,6 +18,9 @@ use quorate_versioning::{ApiVersion, ModuleConsensusVersion};
 use quorate_wire::{PeerUrl, SpaceId};
 use std::error::Error;
 use std::sync::Arc;
+use tokio::sync::broadcast;
+
+pub use handshake::RefusedPeer;
 
 /// The module of a space through which channels send their envelopes.
 pub const CHANNEL_MODULE: &str = "quorate/channel";
@@ -87,6 +90,12 @@ impl Node {
     /// The bytes that a connected peer's application put into its preflight.
     pub fn app_preflight(&self, peer: &PeerUrl) -> Option<Bytes> {
         self.handshake.app(peer)
+    }
+
+    /// The peers that this node turns away from now on because the two cannot work together. Who does not keep up
+    /// with them misses the oldest.
+    pub fn refusals(&self) -> broadcast::Receiver<RefusedPeer> {
+        self.handshake.refusals()
     }
 
     /// Enters a space, to meet its members and open channels with them. Needs a tokio runtime.

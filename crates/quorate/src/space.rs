@@ -51,6 +51,9 @@ pub struct Space {
 pub struct Members {
     /// The members that are connected now.
     pub present: Vec<PeerUrl>,
+    /// Those that the application named and of whom nothing is known yet: they are being reached for the first
+    /// time.
+    pub sought: Vec<PeerUrl>,
     /// Those that cannot be reached now, and why.
     pub absent: BTreeMap<PeerUrl, Absence>,
 }
@@ -98,6 +101,13 @@ impl Space {
     pub async fn meet(&self, peer: PeerUrl) {
         // The task lives as long as this value.
         let _ = self.meeting.send(Input::Meet(peer)).await;
+    }
+
+    /// Tries to reach a member of former days: given up after some failures, unlike one that is to be
+    /// [met](Self::meet).
+    pub async fn seek(&self, peer: PeerUrl) {
+        // The task lives as long as this value.
+        let _ = self.meeting.send(Input::Seek(peer)).await;
     }
 
     /// Who is here, and every change of it.

@@ -5,9 +5,11 @@
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
 mod channel;
+mod cipher;
 mod connect_info;
 mod envelope;
 mod fanout;
+mod files;
 mod filter;
 mod frame;
 mod invite_code;
@@ -17,13 +19,16 @@ mod reassembly;
 mod sds;
 mod segment;
 mod stream;
+mod ticket;
 mod versions;
 mod versions_binary;
 
 pub use channel::channel;
+pub use cipher::cipher;
 pub use connect_info::connect_info;
 pub use envelope::envelope;
 pub use fanout::fanout;
+pub use files::files;
 pub use filter::filter;
 pub use frame::frame;
 pub use invite_code::invite_code;
@@ -33,6 +38,7 @@ pub use reassembly::reassembly;
 pub use sds::sds;
 pub use segment::segment;
 pub use stream::stream;
+pub use ticket::ticket;
 pub use versions::versions;
 pub use versions_binary::versions_binary;
 
@@ -47,9 +53,11 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "channel", run: channel },
+    Target { name: "cipher", run: cipher },
     Target { name: "connect_info", run: connect_info },
     Target { name: "envelope", run: envelope },
     Target { name: "fanout", run: fanout },
+    Target { name: "files", run: files },
     Target { name: "filter", run: filter },
     Target { name: "frame", run: frame },
     Target { name: "invite_code", run: invite_code },
@@ -59,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sds", run: sds },
     Target { name: "segment", run: segment },
     Target { name: "stream", run: stream },
+    Target { name: "ticket", run: ticket },
     Target { name: "versions", run: versions },
     Target { name: "versions_binary", run: versions_binary },
 ];

@@ -23,3 +23,4 @@ mod retransmissions_stay_few;
 mod the_longest_payload_arrives;
 mod the_rate_limit_delays_and_keeps_order;
 mod what_is_not_ours_is_dropped;
+mod where_nothing_is_cited_nobody_waits_for_the_dead;

@@ -79,8 +79,11 @@ impl Frontier {
     }
 
     /// What the next own message cites, the newest first: at least `at_least` where there are as
-    /// many.
+    /// many, and nothing where that is 0.
     pub fn cite(&self, at_least: usize) -> Vec<Dependency> {
+        if at_least == 0 {
+            return Vec::new();
+        }
         let mut cited = self.newest();
         if cited.len() < at_least {
             cited.extend(self.last_own.clone());
@@ -183,6 +186,15 @@ mod tests {
         assert_eq!(cited(&frontier), [id(9, 0)]);
         delivered(&mut frontier, id(2, 0), 21, &[]);
         assert_eq!(cited(&frontier), [id(2, 0), id(9, 0)]);
+    }
+
+    #[test]
+    fn who_asks_for_none_cites_none() {
+        let mut frontier = Frontier::default();
+        delivered(&mut frontier, id(1, 0), 10, &[]);
+        sent(&mut frontier, id(9, 0), 20);
+        delivered(&mut frontier, id(2, 0), 21, &[]);
+        assert_eq!(frontier.cite(0), []);
     }
 
     #[test]

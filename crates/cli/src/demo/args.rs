@@ -75,9 +75,6 @@ impl DemoArgs {
             Some(file) => file.clone(),
             None => std::env::current_exe().map_err(usage)?,
         };
-        if file.as_os_str().is_empty() {
-            return Err(Failure::usage("--file: the path is empty"));
-        }
         let plan = Plan {
             file,
             peers: usize::from(self.peers),

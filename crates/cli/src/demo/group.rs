@@ -3,10 +3,9 @@
 use super::args::{Carrier, Plan};
 use super::failed;
 use super::faults::Names;
-use crate::exit::Failure;
+use crate::exit::{Failure, chain};
 use quorate::channel::{
-    AckPolicy, Channel, ChannelEvents, ChannelKey, ChannelStats, Identity, ParticipantId,
-    XChaCha20Poly1305Cipher,
+    AckPolicy, Channel, ChannelEvents, ChannelKey, ChannelStats, Identity, XChaCha20Poly1305Cipher,
 };
 use quorate::files::{Folder, Home, Inbox, InboxConfig};
 use quorate::transfer::receive_files;
@@ -85,13 +84,14 @@ impl Group {
         present: Vec<(String, Node, Space, PeerUrl)>,
         place: &Path,
     ) -> Result<Self, Failure> {
-        let everybody: Vec<ParticipantId> = plan.receivers().map(ParticipantId::from).collect();
+        let everybody: Vec<String> = present.iter().map(|(name, ..)| name.clone()).collect();
         let mut peers = Vec::new();
         let mut sender_events = None;
         for (name, node, joined, _) in present {
             let is_sender = sender_events.is_none();
-            let roster = if is_sender { everybody.clone() } else { vec!["peer-1".into()] };
-            let acks = AckPolicy::All(roster.into_iter().collect());
+            // All the others: what one of them lacks would hold up there whatever follows it.
+            let others = everybody.iter().filter(|other| **other != name);
+            let acks = AckPolicy::All(others.map(|other| other.as_str().into()).collect());
             let (channel, events) = open_channel(plan, &joined, &name, &key, acks)?;
             let folder = (!is_sender).then(|| place.join(&name));
             match &folder {
@@ -204,9 +204,10 @@ fn open_channel(
 
 /// Starts receiving into `folder`, for as long as the channel is open.
 fn receive(channel: Channel, mut events: ChannelEvents, folder: &Path) -> Result<(), Failure> {
-    let home =
-        Home::open(folder).map_err(|error| Failure::usage(format!("{}: {error}", folder.display())))?;
-    let sink = Folder::new(home).map_err(failed)?;
+    let trouble =
+        |error| Failure::usage(format!("cannot receive into {}: {}", folder.display(), chain(&error)));
+    let home = Home::open(folder).map_err(trouble)?;
+    let sink = Folder::new(home).map_err(trouble)?;
     let incarnation = getrandom::u64().map_err(failed)?;
     let inbox = Inbox::new(sink, incarnation, InboxConfig::default());
     tokio::spawn(async move {

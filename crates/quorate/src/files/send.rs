@@ -46,7 +46,7 @@ impl Default for OutboxConfig {
     fn default() -> Self {
         let second = Duration::from_secs(1);
         Self {
-            window: 16 * 1024 * 1024,
+            window: 6 * 1024 * 1024,
             offer: Backoff::new(second, 15 * second).jitter(0.0),
             quiet: 5 * second,
             offer_every: second / 2,

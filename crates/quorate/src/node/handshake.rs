@@ -9,12 +9,26 @@ use quorate_transport::{Refusal, TxHandler};
 use quorate_wire::PeerUrl;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+
+/// How many refusals are kept for an application that does not keep up; the oldest go first.
+const KEPT_REFUSALS: usize = 32;
+
+/// A peer that this node turned away, because the two cannot work together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedPeer {
+    /// Its address, as it proved it.
+    pub peer: PeerUrl,
+    /// Why, in words for our side. It may quote the peer.
+    pub reason: String,
+}
 
 /// The top handler of a node.
 pub(super) struct Handshake {
     versions: NodeVersions,
     encoded: Bytes,
     peers: Mutex<BTreeMap<PeerUrl, Met>>,
+    refused: broadcast::Sender<RefusedPeer>,
 }
 
 /// What a connected peer told.
@@ -26,7 +40,12 @@ struct Met {
 impl Handshake {
     pub(super) fn new(preflight: &Preflight) -> Result<Self, PreflightError> {
         let encoded = preflight.encode()?;
-        Ok(Self { versions: preflight.versions.clone(), encoded, peers: Mutex::default() })
+        let (versions, refused) = (preflight.versions.clone(), broadcast::Sender::new(KEPT_REFUSALS));
+        Ok(Self { versions, encoded, peers: Mutex::default(), refused })
+    }
+
+    pub(super) fn refusals(&self) -> broadcast::Receiver<RefusedPeer> {
+        self.refused.subscribe()
     }
 
     pub(super) fn agreement(&self, peer: &PeerUrl) -> Option<Agreement> {
@@ -35,6 +54,13 @@ impl Handshake {
 
     pub(super) fn app(&self, peer: &PeerUrl) -> Option<Bytes> {
         self.lock().get(peer).map(|met| met.app.clone())
+    }
+
+    /// Turns a peer away: `ours` is what this side is told, `theirs` the peer.
+    fn refuse(&self, peer: &PeerUrl, ours: String, theirs: String) -> Refusal {
+        // Nobody may be listening.
+        let _ = self.refused.send(RefusedPeer { peer: peer.clone(), reason: ours });
+        Refusal::new(theirs)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PeerUrl, Met>> {
@@ -54,10 +80,11 @@ impl TxHandler for Handshake {
     }
 
     async fn preflight_validate_incoming(&self, peer: &PeerUrl, data: Bytes) -> Result<(), Refusal> {
-        let theirs = Preflight::decode(data).map_err(|error| Refusal::new(error.to_string()))?;
-        // The reason is read by the other side, so it is worded for it.
-        let agreement =
-            judge(&self.versions, &theirs.versions).map_err(|error| Refusal::new(error.for_them()))?;
+        let theirs = Preflight::decode(data)
+            .map_err(|error| self.refuse(peer, format!("its preflight: {error}"), error.to_string()))?;
+        // The reason is read by the other side too, and worded for it there.
+        let agreement = judge(&self.versions, &theirs.versions)
+            .map_err(|error| self.refuse(peer, error.to_string(), error.for_them()))?;
         self.lock().insert(peer.clone(), Met { agreement, app: theirs.app });
         Ok(())
     }

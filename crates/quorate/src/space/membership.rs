@@ -35,14 +35,34 @@ pub(super) enum Step {
 
 #[derive(Debug, Default)]
 struct Peer {
-    /// Named by the application: never given up.
-    named: bool,
+    origin: Origin,
     connected: bool,
     member: bool,
     dialing: bool,
     failures: u32,
     dial_at: Option<Mono>,
     trouble: Option<String>,
+    /// Another try makes no sense, until the peer turns out to be a member or is named again.
+    hopeless: bool,
+}
+
+/// How a peer became known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Origin {
+    /// It dialed us. It is not dialed before it said that it is a member.
+    #[default]
+    Came,
+    /// Another member named it: given up after some failures.
+    Introduced,
+    /// The application named it: never given up.
+    Named,
+}
+
+impl Peer {
+    /// Whether it may turn out to be a member: the application named it, and nothing is known against it.
+    fn is_sought(&self) -> bool {
+        self.origin == Origin::Named && !self.member && self.trouble.is_none()
+    }
 }
 
 impl Membership {
@@ -61,11 +81,22 @@ impl Membership {
             return;
         }
         let peer = self.peers.entry(url).or_default();
-        peer.named = true;
+        peer.origin = Origin::Named;
+        peer.hopeless = false;
         if !peer.connected && !peer.dialing {
             peer.dial_at = Some(now);
         }
         self.handle_timeout(now);
+    }
+
+    /// Somebody named a peer that may be a member, and may be gone.
+    pub(super) fn handle_introduced(&mut self, now: Mono, url: PeerUrl) {
+        let known = self.own.as_ref() == Some(&url) || self.peers.contains_key(&url);
+        if !known && self.peers.len() < MAX_PEERS {
+            let peer = Peer { origin: Origin::Introduced, dial_at: Some(now), ..Peer::default() };
+            self.peers.insert(url, peer);
+            self.handle_timeout(now);
+        }
     }
 
     /// A connection is up, or about to be.
@@ -76,7 +107,8 @@ impl Membership {
         let peer = self.peers.entry(url.clone()).or_default();
         peer.connected = true;
         peer.dial_at = None;
-        peer.trouble = None;
+        // One that cannot work with us may still knock.
+        peer.trouble = peer.trouble.take().filter(|_| peer.hopeless);
         self.greet(url);
     }
 
@@ -90,7 +122,14 @@ impl Membership {
     ) {
         let Some(peer) = self.peers.get_mut(url) else { return };
         peer.connected = false;
+        if peer.origin == Origin::Came && !peer.member && !peer.dialing {
+            self.peers.remove(url);
+            return;
+        }
         peer.member = false;
+        if peer.hopeless {
+            return;
+        }
         peer.trouble = Some(reason.unwrap_or_else(|| "the connection was lost".to_owned()));
         if !peer.dialing {
             peer.dial_at = Some(now + self.backoff.delay(peer.failures, random));
@@ -110,6 +149,7 @@ impl Membership {
         match outcome {
             Ok(()) => {
                 peer.failures = 0;
+                peer.hopeless = false;
                 peer.trouble = None;
                 if !peer.connected {
                     self.handle_connected(url.clone());
@@ -118,8 +158,12 @@ impl Membership {
             Err((reason, retry)) => {
                 peer.failures = peer.failures.saturating_add(1);
                 peer.trouble = Some(reason);
+                peer.hopeless = !retry;
                 peer.dial_at = retry.then(|| now + self.backoff.delay(peer.failures - 1, random));
-                if !peer.named && (!retry || peer.failures >= MAX_FAILURES) && !peer.connected {
+                if peer.origin != Origin::Named
+                    && (!retry || peer.failures >= MAX_FAILURES)
+                    && !peer.connected
+                {
                     self.peers.remove(url);
                 }
             }
@@ -136,17 +180,14 @@ impl Membership {
         {
             peer.member = true;
             peer.connected = true;
+            peer.hopeless = false;
             peer.failures = 0;
             peer.trouble = None;
             self.greet(from);
         }
         for url in notice.members {
-            let known = self.own.as_ref() == Some(&url) || self.peers.contains_key(&url);
-            if !known && self.peers.len() < MAX_PEERS {
-                self.peers.insert(url, Peer { dial_at: Some(now), ..Peer::default() });
-            }
+            self.handle_introduced(now, url);
         }
-        self.handle_timeout(now);
     }
 
     /// Dials who is due.
@@ -178,7 +219,12 @@ impl Membership {
             let retried = peer.dialing || peer.dial_at.is_some();
             Some((url.clone(), Absence { reason, retried }))
         };
-        Members { present: present.collect(), absent: self.peers.iter().filter_map(trouble).collect() }
+        let sought = self.peers.iter().filter(|(_, peer)| peer.is_sought()).map(|(url, _)| url.clone());
+        Members {
+            present: present.collect(),
+            sought: sought.collect(),
+            absent: self.peers.iter().filter_map(trouble).collect(),
+        }
     }
 
     fn greet(&mut self, url: PeerUrl) {
@@ -189,7 +235,10 @@ impl Membership {
 
     /// Makes room by forgetting a peer that nobody needs.
     fn forget_one(&mut self) -> bool {
-        let idle = self.peers.iter().find(|(_, peer)| !peer.named && !peer.connected && !peer.dialing);
+        let idle = self
+            .peers
+            .iter()
+            .find(|(_, peer)| peer.origin != Origin::Named && !peer.connected && !peer.dialing);
         idle.map(|(url, _)| url.clone()).is_some_and(|url| self.peers.remove(&url).is_some())
     }
 }
@@ -250,6 +299,21 @@ mod tests {
     }
 
     #[test]
+    fn who_was_named_is_sought_until_it_is_met_or_missed() {
+        let mut membership = Membership::new(None);
+        membership.handle_connected(url(9));
+        assert_eq!(membership.members().sought, [], "who came by itself was asked for by nobody");
+        membership.handle_named(at(0), url(2));
+        membership.handle_named(at(0), url(3));
+        assert_eq!(membership.members().sought, [url(2), url(3)]);
+        membership.handle_dialed(at(0), &url(2), Ok(()), 0.5);
+        membership.handle_dialed(at(0), &url(3), Err(("nobody there".into(), true)), 0.5);
+        assert_eq!(membership.members().sought, [url(2)], "connected, and has not said that it is a member");
+        membership.handle_notice(at(0), url(2), Notice { members: vec![url(4)] });
+        assert_eq!(membership.members().sought, [], "one that only others named may be long gone");
+    }
+
+    #[test]
     fn a_refusal_is_not_tried_again() {
         let mut membership = Membership::new(None);
         membership.handle_named(at(0), url(2));
@@ -257,6 +321,26 @@ mod tests {
         membership.handle_dialed(at(0), &url(2), Err(("the peer refused: too old".into(), false)), 0.5);
         assert_eq!(membership.poll_timeout(), None);
         assert!(!membership.members().absent[&url(2)].retried);
+    }
+
+    #[test]
+    fn two_that_cannot_work_together_do_not_knock_at_one_another_for_ever() {
+        let mut membership = Membership::new(None);
+        membership.handle_named(at(0), url(2));
+        steps(&mut membership);
+        membership.handle_dialed(at(0), &url(2), Err(("the peer refused: too old".into(), false)), 0.5);
+        // It dials us, and is refused in turn.
+        membership.handle_connected(url(2));
+        assert_eq!(membership.members().sought, []);
+        membership.handle_disconnected(at(1), &url(2), None, 0.5);
+        assert_eq!(membership.poll_timeout(), None);
+        let absence = &membership.members().absent[&url(2)];
+        assert_eq!((absence.reason.as_str(), absence.retried), ("the peer refused: too old", false));
+        // And one that came by itself and never was a member is not dialed back.
+        membership.handle_connected(url(3));
+        membership.handle_disconnected(at(1), &url(3), None, 0.5);
+        assert_eq!(membership.poll_timeout(), None);
+        assert!(!membership.peers.contains_key(&url(3)));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, watch};
 pub(super) enum Input {
     /// The application named an address.
     Meet(PeerUrl),
+    /// The application knows an address that may still be a member's.
+    Seek(PeerUrl),
     Connected(PeerUrl),
     Disconnected(PeerUrl, Option<String>),
     Notice(PeerUrl, Notice),
@@ -83,6 +85,7 @@ impl Meeting {
         let now = self.clock.now().mono;
         match input {
             Input::Meet(peer) => self.membership.handle_named(now, peer),
+            Input::Seek(peer) => self.membership.handle_introduced(now, peer),
             Input::Connected(peer) => self.membership.handle_connected(peer),
             Input::Disconnected(peer, reason) => {
                 self.membership.handle_disconnected(now, &peer, reason, self.random.f64());

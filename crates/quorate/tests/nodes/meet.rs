@@ -76,10 +76,13 @@ async fn nodes_whose_versions_share_nothing_part_with_a_reason_that_both_show() 
     let versions = |major| NodeVersions::new(consensus(major), ApiVersion::new(1, 0), ApiVersion::new(1, 0));
     let old = Node::builder().versions(versions(2)).bind_mem(&hub, url(1)).unwrap();
     let new = Node::builder().versions(versions(3)).bind_mem(&hub, url(2)).unwrap();
+    let mut refusals = old.refusals();
     let error = new.connect(&url(1)).await.unwrap_err();
     let (by, reason) = error.refused().unwrap();
     assert_eq!(by, Side::Remote);
     assert_eq!(reason, "core: you speak consensus 3, we need 2");
+    let refused = refusals.recv().await.unwrap();
+    assert_eq!((refused.peer, &*refused.reason), (url(2), "core: they speak consensus 3, we need 2"));
     let error = old.connect(&url(2)).await.unwrap_err();
     assert!(error.refused().unwrap().1.contains("consensus"), "{error}");
     assert!(!error.is_retryable());
