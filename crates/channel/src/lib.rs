@@ -14,8 +14,8 @@
 //! each attempt anew ([`cipher`]), and the result leaves in a 14/WAKU2-MESSAGE envelope ([`envelope`]).
 //!
 //! **What it does not do.** It knows no peers, sockets or topics of a network: where an envelope goes is
-//! the business of whoever drives it. It does not prove who sent a message: any holder of the group's key
-//! can pose as any member. It keeps its state in memory: a participant that restarts is a new incarnation
+//! the business of whoever drives it. It does not prove who sent a message, unless senders sign ([`SenderAuth`]):
+//! any holder of the group's key can pose as any member. It keeps its state in memory: a participant that restarts is a new incarnation
 //! of itself, and what it had not sent is lost.
 //!
 //! **The drive loop.** After any `handle_*`, drain [`ReliableChannel::poll_output`] until `None`, doing what
