@@ -2,7 +2,7 @@
 
 use crate::demo::{self, DemoArgs};
 use crate::exit::Failure;
-use crate::{output, recv, sds, send};
+use crate::{guardians, invite, output, query, recv, sds, send, versions};
 use clap::{Parser, Subcommand};
 use std::time::Duration;
 
@@ -27,9 +27,13 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Send a file through every layer over a network that loses, repeats and reorders, in one process
     Demo(DemoArgs),
+    Guardians(guardians::Arguments),
+    Invite(invite::Arguments),
+    Query(query::Arguments),
     Recv(recv::Arguments),
     Sds(sds::SdsArgs),
     Send(send::Arguments),
+    Versions(versions::Arguments),
 }
 
 /// Does it.
@@ -37,8 +41,12 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => drive(demo::run(&args)),
         Command::Sds(args) => drive(sds::run(args)),
+        Command::Guardians(arguments) => told(arguments.json, drive(guardians::run(arguments))),
+        Command::Invite(arguments) => invite::run(arguments),
+        Command::Query(arguments) => told(arguments.json, drive(query::run(arguments))),
         Command::Recv(arguments) => told(arguments.json, drive(recv::run(arguments))),
         Command::Send(arguments) => told(arguments.json, drive(send::run(arguments))),
+        Command::Versions(arguments) => told(arguments.json, drive(versions::run(arguments))),
     }
 }
 

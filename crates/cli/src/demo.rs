@@ -3,10 +3,12 @@
 //!
 //! The rule: every figure shown comes from a counter of the endpoints that took part, and success means
 //! that the SHA-256 of what every receiver wrote equals the source's.
+//! The last act is a federation: see `federation`.
 
 mod args;
 mod bars;
 mod faults;
+mod federation;
 mod group;
 mod report;
 
@@ -38,6 +40,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let (sent, timeline) = deliver(&plan, &group, source, &bars).await?;
     bars.finish();
     let report = Report::take(&plan, &group, outsider, sent, timeline).await;
+    let report = report.with_last_act(federation::run().await?);
     // Standard output is the demo's result; there is nobody to tell when it is closed.
     let _ = if args.json { report.print_json() } else { report.print_table() };
     if report.is_complete() { Ok(()) } else { Err(Failure::failed(report.failure())) }

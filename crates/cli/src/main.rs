@@ -6,13 +6,18 @@
 mod commands;
 mod demo;
 mod exit;
+mod federation;
 mod group;
+mod guardians;
+mod invite;
 mod output;
 mod progress;
+mod query;
 mod recv;
 mod sds;
 mod send;
 mod signal;
+mod versions;
 
 use clap::Parser;
 use commands::Options;

@@ -4,7 +4,7 @@
 //! client's own numbers; an answer with another kind of id belongs to no question.
 
 use crate::call::{Answer, Call};
-use crate::error::{Malformed, RpcError};
+use crate::error::{Malformed, PeerError, RpcError};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -87,6 +87,24 @@ pub fn read_message(message: &Bytes) -> Result<Incoming, Malformed> {
             let id = id.parse().map_err(|_| Malformed::UnknownId)?;
             Ok(Incoming::Answer { id, answer })
         }
+    }
+}
+
+/// The answer in the body of an HTTP response to the request `expected`, or the peer's error, or the status where the body is
+/// neither.
+///
+/// # Errors
+///
+/// [`PeerError`]: the peer's own error, another's id, a body that is no JSON-RPC, or the status.
+pub fn read_http_answer(status: u16, body: &Bytes, expected: u64) -> Result<Answer, PeerError> {
+    let success = (200..300).contains(&status);
+    match read_message(body) {
+        Ok(Incoming::Answer { id, .. }) if id != expected => Err(Malformed::UnknownId.into()),
+        Ok(Incoming::Answer { answer, .. }) if success || answer.is_err() => Ok(answer?),
+        Ok(Incoming::Unaddressed(error)) => Err(error.into()),
+        Err(malformed) if success => Err(malformed.into()),
+        Ok(Incoming::Notification) if success => Err(Malformed::NotJsonRpc.into()),
+        _ => Err(PeerError::Http { status }),
     }
 }
 

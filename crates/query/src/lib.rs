@@ -35,19 +35,29 @@
 //! assert_eq!(value, Some(42));
 //! ```
 //!
-//! **Features.** None.
+//! **Features.** `tokio` (default): the async driver. `blocking`: a driver over HTTP without a runtime. With neither, the
+//! machines, strategies, invite codes and types are left, which build for `wasm32-unknown-unknown`.
 //!
 //! The layer's page is `docs/query.md`.
 
 pub mod attempts;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod call;
+#[cfg(feature = "tokio")]
+pub mod client;
 mod config;
 mod connect_info;
+#[cfg(feature = "tokio")]
+pub mod discovery;
 mod endpoint;
 mod error;
+#[cfg(feature = "tokio")]
+mod federation;
 mod invite;
 pub mod jsonrpc;
 mod peer;
+pub mod query;
 mod quorum;
 mod report;
 mod status;
@@ -60,14 +70,21 @@ mod sim;
 
 pub use attempts::{AttemptId, AttemptOutput, Attempts, AttemptsConfig, Fanout};
 pub use call::{Answer, Call};
+#[cfg(feature = "tokio")]
+pub use client::{ClientSettings, Requester};
 pub use config::{ClientConfig, PeerUrl, WrongFederation};
 pub use connect_info::{ConnectInfo, ConnectInfoError};
+#[cfg(feature = "tokio")]
+pub use discovery::{Discovered, Discovery, DiscoveryConfig, DiscoveryError};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use error::{
     ConnectError, ConnectFault, Fault, MAX_MESSAGE_BYTES, Malformed, PeerError, RpcError, RpcErrorKind,
 };
+#[cfg(feature = "tokio")]
+pub use federation::{ApiError, EmptyFederation, Explained, Federation, JoinError};
 pub use invite::{FederationId, InviteCode, InviteError, MAX_PARTS};
 pub use peer::PeerId;
+pub use query::Query;
 pub use quorate_versioning::NumPeers;
 pub use quorum::{Quorum, QuorumOutput};
 pub use report::{PeerReport, PeerState, QueryError, QueryFailure, QueryReport};

@@ -9,10 +9,11 @@
 //! | `netns` | [`netns`] | [`netns::alone`]: a test where there is no network but loopback |
 //! | `relay` | [`relay`] | [`relay::Relay`]: an iroh relay on loopback |
 //! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
+//! | `guardians` | [`guardians`] | [`guardians::Guardians`]: scripted guardians of a federation on loopback sockets |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
-//! **What it does not do.** But for `relay` it opens no socket; it sleeps never and reads no clock: a simulated minute costs what the
-//! machines compute in it. It panics where a test has to fail, and prints the seed when it does.
+//! **What it does not do.** But for `relay` and `guardians` it opens no socket, sleeps never and reads no clock: a simulated
+//! minute costs what the machines compute in it. It panics where a test has to fail, and prints the seed when it does.
 //!
 #![cfg_attr(
     feature = "channel",
@@ -32,6 +33,8 @@ assert_eq!(world.inbox(b).len(), 1);
 )]
 #[cfg(feature = "channel")]
 pub mod clock;
+#[cfg(feature = "guardians")]
+pub mod guardians;
 #[cfg(feature = "netns")]
 pub mod netns;
 #[cfg(feature = "network")]

@@ -3,6 +3,7 @@
 //! The rule: each figure is read from a counter of the peer it belongs to.
 
 use super::args::Plan;
+use super::federation::Federated;
 use super::group::{Group, Outsider, Peer};
 use super::sha256_of;
 use comfy_table::{CellAlignment, Table, presets};
@@ -40,6 +41,7 @@ pub(crate) struct Report {
     peers: Vec<PeerReport>,
     outsider: Option<OutsiderReport>,
     lacking: Vec<String>,
+    federated: Option<Federated>,
 }
 
 struct PeerReport {
@@ -96,11 +98,23 @@ impl Report {
             lacking: lacking(&sent, &peers),
             peers,
             outsider,
+            federated: None,
         }
     }
 
-    /// Whether every receiver with the key wrote the source, and nobody without it read anything.
+    /// The same with the demo's last act.
+    #[must_use]
+    pub(crate) fn with_last_act(self, federated: Federated) -> Self {
+        Self { federated: Some(federated), ..self }
+    }
+
+    /// Whether everything came out as it must.
     pub(crate) fn is_complete(&self) -> bool {
+        self.is_delivered() && self.federated.as_ref().is_none_or(Federated::is_right)
+    }
+
+    /// Whether every receiver with the key wrote the source, and nobody without it read anything.
+    fn is_delivered(&self) -> bool {
         let intact = self.peers.iter().all(|peer| peer.intact != Some(false));
         let sealed = self.outsider.as_ref().is_none_or(|outsider| {
             outsider.channel.messages_received == 0 && outsider.channel.decrypt_failed == outsider.was_sent
@@ -112,6 +126,9 @@ impl Report {
     pub(crate) fn failure(&self) -> String {
         if !self.lacking.is_empty() {
             return self.lacking.join("; ");
+        }
+        if self.federated.as_ref().is_some_and(|federated| !federated.is_right()) {
+            return "the guardians' answers did not come out as they must".to_owned();
         }
         "the peer with the other key did not fail to open exactly what it was sent".to_owned()
     }
@@ -150,8 +167,12 @@ impl Report {
         writeln!(
             out,
             "{}",
-            if self.is_complete() { "every receiver has the file" } else { "the delivery failed" }
-        )
+            if self.is_delivered() { "every receiver has the file" } else { "the delivery failed" }
+        )?;
+        match &self.federated {
+            Some(federated) => writeln!(out, "{}", federated.table()),
+            None => Ok(()),
+        }
     }
 
     /// What each peer sent and received.
@@ -244,6 +265,7 @@ impl Report {
                 "messages_received": outsider.channel.messages_received,
             })),
             "lacking": self.lacking,
+            "federation": self.federated.as_ref().map(Federated::to_json),
         })
     }
 }

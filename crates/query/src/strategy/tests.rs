@@ -54,6 +54,18 @@ fn a_value_in_the_middle_of_a_change_is_asked_for_again() {
 }
 
 #[test]
+fn with_one_dead_a_change_may_be_met_more_than_once() {
+    let ended =
+        run(4, ThresholdConsensus::overcome_evil(four()), single(), |peer, count, _| match (peer, count) {
+            (3, _) => refuses(),
+            (2, 1..=3) => says(6),
+            (_, 1..=3) => says(5),
+            _ => says(6),
+        });
+    assert_eq!(ended.outcome.expect("in the fourth round"), 6);
+}
+
+#[test]
 fn only_the_latest_answer_of_a_peer_counts() {
     let values = [[1, 1, 2, 3], [2, 4, 2, 1]];
     let ended = run(4, ThresholdConsensus::overcome_evil(four()), single(), table(values[0], values[1]));

@@ -93,9 +93,13 @@ impl<P: Ord + Clone, A: Eq> Votes<P, A> {
 
     pub(super) fn exhausted(&self, open: &Open<'_, P>) -> QueryStep<P, A> {
         let settled = |peers: &BTreeSet<P>| peers.iter().filter(|peer| !open.contains(peer)).count();
-        let firm = self.tally.iter().map(|(_, peers)| settled(peers)).max().unwrap_or(0);
-        let reach = firm + open.len();
-        if reach >= self.need && !open.is_empty() {
+        let settled = self.tally.iter().map(|(_, peers)| settled(peers));
+        // Those who are asked again may all change their minds: then only how many there are counts.
+        let firm = match self.retry {
+            Retry::Never => settled.max().unwrap_or(0),
+            Retry::Answers(_) | Retry::AnswersAndErrors(_) => settled.sum(),
+        };
+        if firm + open.len() >= self.need && !open.is_empty() {
             return QueryStep::Continue;
         }
         let best = self.tally.iter().map(|(_, peers)| peers.len()).max().unwrap_or(0);

@@ -1,0 +1,155 @@
+//! `quorate query`: one question to a federation, and the value that enough of it agree on.
+
+use crate::exit::Failure;
+use crate::federation::{Patience, Whom, no_agreement, peers_json, table};
+use crate::output;
+use clap::{Args, ValueEnum};
+use quorate_query::query::Query;
+use quorate_query::strategy::{
+    AllOrDeadline, CurrentConsensus, EventuallyConsistent, FilterMapThreshold, ThresholdAgreement,
+    ThresholdConsensus, TrustAllPeers, UnionResponsesSingle,
+};
+use quorate_query::{AttemptsConfig, Call, Explained, Federation, PeerId, QueryError, QueryStrategy};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+/// Ask a federation, and print the value on which enough of its guardians agree
+///
+/// Exit codes: 0 agreed, 1 no agreement (with a table of who answered what), 2 the options cannot be used.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    whom: Whom,
+    /// The method, such as session_count
+    method: String,
+    /// The parameters, as JSON
+    #[arg(long, value_name = "JSON", default_value = "null")]
+    params: String,
+    /// Ask a module instance: the method becomes module_ID_METHOD
+    #[arg(long, value_name = "ID")]
+    module: Option<u16>,
+    /// What makes the answers one value
+    #[arg(long, value_enum, default_value_t = Strategy::Threshold)]
+    strategy: Strategy,
+    #[command(flatten)]
+    patience: Patience,
+    /// Show who answered what, on standard error
+    #[arg(long)]
+    explain: bool,
+    /// Print one JSON object instead of the value alone
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What makes the answers one value.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Strategy {
+    /// The value of n - f guardians; asked again while they differ
+    Threshold,
+    /// The same, asked once
+    Agreement,
+    /// The value of all guardians
+    Full,
+    /// The value that f + 1 guardians ever gave (unsafe: published in 2023)
+    Current,
+    /// The same, asked again after every f + 1 answers (unsafe: published in 2023)
+    Eventual,
+    /// The different values of n - f guardians
+    Union,
+    /// What each guardian of a quorum says
+    Each,
+    /// What each guardian says until the time is up
+    All,
+    /// The first answer (unsafe where anybody may lie)
+    First,
+}
+
+/// Asks.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let params: Value = serde_json::from_str(&arguments.params)
+        .map_err(|error| Failure::usage(format!("--params is not JSON: {error}")))?;
+    let call = Call::new(arguments.method.as_str(), &params)
+        .map_err(|error| Failure::usage(format!("--params cannot be sent: {error}")))?;
+    let call = match arguments.module {
+        Some(id) => call.of_module(id.into()),
+        None => call,
+    };
+    let config = arguments.patience.config()?;
+    let federation = arguments.whom.federation(config).await?;
+    let explained = ask(&federation, arguments.strategy, call, config).await;
+    if arguments.explain && explained.outcome.is_ok() {
+        output::say(&table(&explained.report));
+    }
+    let value = explained.outcome.map_err(|error| no_agreement(&error))?;
+    if arguments.json {
+        output::json(&json!({ "event": "answer", "value": value, "peers": peers_json(&explained.report) }));
+    } else {
+        output::line(&format!("{value:#}"));
+    }
+    Ok(())
+}
+
+type Answered = Explained<Value>;
+
+async fn ask(federation: &Federation, strategy: Strategy, call: Call, config: AttemptsConfig) -> Answered {
+    let n = federation.num_peers();
+    let asked = Asked { federation, call, config };
+    match strategy {
+        Strategy::Threshold => asked.with(ThresholdConsensus::overcome_evil(n), |value| value).await,
+        Strategy::Full => asked.with(ThresholdConsensus::full_participation(n), |value| value).await,
+        Strategy::Agreement => asked.agreement().await,
+        Strategy::Current => asked.with(CurrentConsensus::new(n.one_honest()), |value| value).await,
+        Strategy::Eventual => asked.with(EventuallyConsistent::new(n.one_honest()), |value| value).await,
+        Strategy::Union => asked.with(UnionResponsesSingle::new(n.threshold()), Value::Array).await,
+        Strategy::Each => {
+            let as_it_is = |_: &PeerId, value: Value| Ok::<_, Infallible>(value);
+            asked.with(FilterMapThreshold::new(n, as_it_is), by_peer).await
+        }
+        Strategy::All => asked.with(AllOrDeadline::new(n.total(), config.deadline), by_peer).await,
+        Strategy::First => asked.with(TrustAllPeers, |value| value).await,
+    }
+}
+
+fn by_peer(answers: BTreeMap<PeerId, Value>) -> Value {
+    answers.into_iter().map(|(peer, value)| (peer.to_string(), value)).collect()
+}
+
+struct Asked<'a> {
+    federation: &'a Federation,
+    call: Call,
+    config: AttemptsConfig,
+}
+
+impl Asked<'_> {
+    async fn with<S>(self, strategy: S, into: impl FnOnce(S::Output) -> Value) -> Answered
+    where
+        S: QueryStrategy<PeerId, Value>,
+    {
+        let query = Query::<S, Value>::new(self.call, strategy).with_config(self.config);
+        let Explained { outcome, report } = self.federation.explain(query).await;
+        Explained { outcome: outcome.map(into), report }
+    }
+
+    /// All answers side by side are no agreement.
+    async fn agreement(self) -> Answered {
+        let n = self.federation.num_peers();
+        let query = Query::<_, Value>::new(self.call, ThresholdAgreement::new(n)).with_config(self.config);
+        let Explained { outcome, report } = self.federation.explain(query).await;
+        let outcome = outcome.and_then(|agreed| {
+            agreed.map_err(|answers| QueryError {
+                failure: quorate_query::QueryFailure::TooFew {
+                    need: n.threshold(),
+                    have: most_equal(&answers),
+                },
+                report: Box::new(report.clone()),
+            })
+        });
+        Explained { outcome, report }
+    }
+}
+
+fn most_equal(answers: &BTreeMap<PeerId, Value>) -> usize {
+    let equal = |value: &Value| answers.values().filter(|other| *other == value).count();
+    answers.values().map(equal).max().unwrap_or(0)
+}

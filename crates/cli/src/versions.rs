@@ -1,0 +1,168 @@
+//! `quorate versions`: what a federation can do, component by component, and who holds it down.
+
+use crate::exit::Failure;
+use crate::federation::{Patience, Whom, no_agreement};
+use crate::output;
+use clap::Args;
+use comfy_table::{Table, presets};
+use quorate_query::query::{Query, api};
+use quorate_query::strategy::FilterMapThreshold;
+use quorate_query::{AttemptsConfig, Call, Federation, PeerId};
+use quorate_versioning::{
+    ApiVersion, Component, ComponentChoice, ModuleInstanceId, MultiApiVersion, Negotiation, Party, Standing,
+    SupportedApiVersionsSummary,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+/// Ask a federation for its versions, and print what a client can use and who holds it down
+///
+/// Exit codes: 0 every component has a version, 1 one has none, 2 the options cannot be used.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    whom: Whom,
+    /// What the client needs: a JSON summary like a guardian's answer to `version`; without it, anything that is offered
+    #[arg(long, value_name = "JSON")]
+    needs: Option<String>,
+    #[command(flatten)]
+    patience: Patience,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+type Negotiated = Negotiation<PeerId, ModuleInstanceId>;
+
+/// Asks.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let needs =
+        arguments.needs.as_deref().map(serde_json::from_str::<SupportedApiVersionsSummary>).transpose();
+    let needs =
+        needs.map_err(|error| Failure::usage(format!("--needs is no summary of versions: {error}")))?;
+    let config = arguments.patience.config()?;
+    let federation = arguments.whom.federation(config).await?;
+    let needs = match needs {
+        Some(needs) => needs,
+        None => anything(&federation, config).await?,
+    };
+    let query = api::version(needs, federation.num_peers(), federation.peers()).with_config(config);
+    let negotiation = federation.run(query).await.map_err(|error| no_agreement(&error))?;
+    if arguments.json {
+        output::json(&to_json(&negotiation));
+    } else {
+        output::line(&table(&negotiation));
+    }
+    match negotiation.is_complete() {
+        true => Ok(()),
+        false => Err(Failure::failed(reason(&negotiation))),
+    }
+}
+
+/// A client that takes anything: the consensus that most guardians run, every API major that any of them has.
+async fn anything(
+    federation: &Federation,
+    config: AttemptsConfig,
+) -> Result<SupportedApiVersionsSummary, Failure> {
+    let as_it_is = |_: &PeerId, summary: SupportedApiVersionsSummary| Ok::<_, Infallible>(summary);
+    let each = FilterMapThreshold::new(federation.num_peers(), as_it_is);
+    let query = Query::<_, SupportedApiVersionsSummary>::new(Call::bare("version"), each).with_config(config);
+    let answers: BTreeMap<PeerId, SupportedApiVersionsSummary> =
+        federation.run(query).await.map_err(|error| no_agreement(&error))?;
+    let majority = |major: &dyn Fn(&SupportedApiVersionsSummary) -> u32, of: u32| {
+        answers.values().filter(|summary| major(summary) == of).count()
+    };
+    let core_major = |summary: &SupportedApiVersionsSummary| summary.core.core_consensus.major;
+    let typical = answers.values().max_by_key(|summary| majority(&core_major, core_major(summary)));
+    let mut needs = typical.cloned().ok_or_else(|| Failure::failed("nobody has answered"))?;
+    let cores: Vec<&MultiApiVersion> = answers.values().map(|summary| &summary.core.api).collect();
+    needs.core.api = every_major(&cores);
+    for (key, module) in &mut needs.modules {
+        let listed = answers.values().filter_map(|summary| summary.modules.get(key));
+        module.api = every_major(&listed.map(|module| &module.api).collect::<Vec<_>>());
+    }
+    Ok(needs)
+}
+
+/// Every major of these lists, from its first minor on.
+fn every_major(lists: &[&MultiApiVersion]) -> MultiApiVersion {
+    let mut all = MultiApiVersion::new();
+    for version in lists.iter().flat_map(|list| list.iter()) {
+        // One that is there already is there from its first minor on.
+        let _ = all.try_insert(ApiVersion::new(version.major, 0));
+    }
+    all
+}
+
+fn table(negotiation: &Negotiated) -> String {
+    let peers: Vec<PeerId> = negotiation.core.standings.keys().copied().collect();
+    let mut table = Table::new();
+    let header = ["component", "use", "held down"].map(str::to_owned);
+    let header = header.into_iter().chain(peers.iter().map(|peer| format!("peer {peer}")));
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
+    for (component, choice) in negotiation.components() {
+        let standings = choice.standings.values().map(standing);
+        table.add_row([name(component), usable(choice), held_down(choice)].into_iter().chain(standings));
+    }
+    table.to_string()
+}
+
+fn name(component: Component<&ModuleInstanceId>) -> String {
+    component.to_string()
+}
+
+fn usable(choice: &ComponentChoice<PeerId>) -> String {
+    match &choice.outcome {
+        Ok(chosen) => chosen.api.version.to_string(),
+        Err(_) => "none".to_owned(),
+    }
+}
+
+fn held_down(choice: &ComponentChoice<PeerId>) -> String {
+    let held = choice.outcome.as_ref().ok().and_then(|chosen| chosen.held_down.as_ref());
+    held.map_or_else(String::new, |held| {
+        let by: Vec<String> = held.by.iter().map(ToString::to_string).collect();
+        format!("from {} by {}", held.better, by.join(", "))
+    })
+}
+
+fn standing(standing: &Standing) -> String {
+    match standing {
+        Standing::Supports(version) => version.to_string(),
+        Standing::Behind(version) => format!("behind: {version}"),
+        Standing::Incompatible(reason) => reason.worded(Party::We, Party::They).to_string(),
+        Standing::Silent => "silent".to_owned(),
+    }
+}
+
+fn reason(negotiation: &Negotiated) -> String {
+    let without = negotiation.components().filter_map(|(component, choice)| {
+        let none = choice.outcome.as_ref().err()?;
+        Some(format!("{component}: {none}"))
+    });
+    without.collect::<Vec<_>>().join("; ")
+}
+
+fn to_json(negotiation: &Negotiated) -> Value {
+    let component = |(component, choice): (Component<&ModuleInstanceId>, &ComponentChoice<PeerId>)| {
+        let (version, held, none) = match &choice.outcome {
+            Ok(chosen) => (Some(chosen.api.version.to_string()), chosen.held_down.as_ref(), None),
+            Err(none) => (None, None, Some(none.to_string())),
+        };
+        let held = held.map(|held| json!({ "better": held.better.to_string(), "by": held.by }));
+        let peers = choice.standings.iter().map(|(peer, stands)| (peer.to_string(), standing(stands).into()));
+        json!({
+            "component": name(component),
+            "version": version,
+            "held_down": held,
+            "reason": none,
+            "peers": peers.collect::<serde_json::Map<String, Value>>(),
+        })
+    };
+    json!({
+        "event": "versions",
+        "complete": negotiation.is_complete(),
+        "components": negotiation.components().map(component).collect::<Value>(),
+    })
+}

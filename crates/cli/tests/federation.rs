@@ -1,0 +1,198 @@
+//! `query`, `versions`, `guardians` and `invite` as a person runs them: the real binary against scripted guardians.
+
+use quorate_testkit::guardians::{Fault, Guardians};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+use tokio::runtime::Runtime;
+
+const LIVE_INVITE: &str = "fed11qgqpu8rhwden5te0vejkg6tdd9h8gepwd4cxcumxv4jzuen0duhsqqfqh6nl7sgk72caxfx8khtfnn8y436q3nhyrkev3qp8ugdhdllnh86qmp42pm";
+
+fn quorate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_quorate")).args(arguments).output().expect("the command runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// Four guardians on a runtime of their own, and their URLs.
+fn four(faults: &[(usize, Fault)]) -> (Runtime, Guardians, String) {
+    let runtime = Runtime::new().expect("a runtime");
+    let guardians = runtime.block_on(async {
+        let guardians = Guardians::start(4).await.expect("loopback ports");
+        for (peer, fault) in faults {
+            guardians.guardian(*peer).set_fault(fault.clone()).await;
+        }
+        guardians
+    });
+    let urls = guardians.urls().join(",");
+    (runtime, guardians, urls)
+}
+
+#[test]
+fn a_query_prints_the_agreed_value_alone() {
+    let (_runtime, _guardians, urls) = four(&[(1, Fault::Liar)]);
+    let output = quorate(&["query", "--peers", &urls, "session_count"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "42\n"), "{}", err(&output));
+    let output = quorate(&["query", "--peers", &urls, "block_count", "--module", "1"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "840000\n"));
+}
+
+#[test]
+fn a_disagreement_is_exit_code_1_and_a_table() {
+    let (_runtime, _guardians, urls) = four(&[(0, Fault::Liar), (1, Fault::Refuse)]);
+    let output = quorate(&["query", "--peers", &urls, "--timeout", "5", "session_count"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
+    let table = err(&output);
+    for told in [
+        "no agreement: 2 different answers, 2 peers agree where 3 are needed",
+        "answered 43",
+        "connection refused",
+        "answered 42",
+    ] {
+        assert!(table.contains(told), "{told} in:\n{table}");
+    }
+    let output = quorate(&["query", "--peers", &urls, "--timeout", "5", "--json", "session_count"]);
+    let told: Value = serde_json::from_str(out(&output).trim()).expect("one JSON object");
+    assert_eq!(
+        (output.status.code(), &told["event"], &told["peers"][0]["answer"]),
+        (Some(1), &"failed".into(), &43.into())
+    );
+}
+
+#[test]
+fn strategies_have_names() {
+    let (_runtime, _guardians, urls) = four(&[(3, Fault::Liar)]);
+    for (strategy, code) in [
+        ("threshold", 0),
+        ("agreement", 0),
+        ("each", 0),
+        ("union", 0),
+        ("current", 0),
+        ("eventual", 0),
+        ("first", 0),
+        ("full", 1),
+    ] {
+        let output =
+            quorate(&["query", "--peers", &urls, "--timeout", "5", "--strategy", strategy, "session_count"]);
+        assert_eq!(output.status.code(), Some(code), "{strategy}: {}", err(&output));
+    }
+    let output = quorate(&[
+        "query",
+        "--peers",
+        &urls,
+        "--timeout",
+        "2",
+        "--strategy",
+        "all",
+        "--json",
+        "session_count",
+    ]);
+    let told: Value = serde_json::from_str(out(&output).trim()).expect("one JSON object");
+    assert_eq!((&told["value"]["0"], &told["value"]["3"]), (&42.into(), &43.into()));
+}
+
+#[test]
+fn an_explanation_goes_beside_the_value() {
+    let (_runtime, _guardians, urls) = four(&[(2, Fault::Hang)]);
+    let output = quorate(&["query", "--peers", &urls, "--explain", "session_count"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "42\n"));
+    assert!(err(&output).contains("is silent"), "{}", err(&output));
+}
+
+#[test]
+fn words_that_cannot_work_are_exit_code_2() {
+    for words in [
+        &["query", "session_count"][..],
+        &["query", "--peers", "nonsense", "session_count"],
+        &["query", "--peers", "ws://127.0.0.1:1", "--params", "{", "session_count"],
+        &["query", "--peers", "ws://127.0.0.1:1", "--timeout", "0", "session_count"],
+        &["query", "--invite", "fed1oops", "session_count"],
+        &["versions", "--peers", "ws://127.0.0.1:1", "--needs", "{}"],
+        &["guardians", "--fault", "9=liar"],
+        &["guardians", "--fault", "1=sleepy"],
+        &["invite", "decode", "fed1oops"],
+        &["invite", "encode", "--peer", "0=ws://host", "--federation", "ff"],
+    ] {
+        let output = quorate(words);
+        assert_eq!(
+            (output.status.code(), out(&output).as_str()),
+            (Some(2), ""),
+            "{words:?}: {}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn versions_are_a_table_and_who_holds_them_down() {
+    let (_runtime, guardians, urls) = four(&[(0, Fault::Hang)]);
+    let mut old: Value = serde_json::from_str(quorate_testkit::guardians::LIVE_VERSION).expect("JSON");
+    old["core"]["api"][0]["minor"] = 4.into();
+    guardians.guardian(1).set_answer("version", old);
+    let output = quorate(&["versions", "--peers", &urls]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("from 0.9 by 0, 1"), "{}", out(&output));
+    let output = quorate(&["versions", "--peers", &urls, "--json"]);
+    let told: Value = serde_json::from_str(out(&output).trim()).expect("one JSON object");
+    assert_eq!((&told["components"][0]["version"], &told["complete"]), (&"0.4".into(), &true.into()));
+
+    let needs =
+        r#"{"core":{"core_consensus":{"major":2,"minor":0},"api":[{"major":0,"minor":12}]},"modules":{}}"#;
+    let output = quorate(&["versions", "--peers", &urls, "--needs", needs, "--timeout", "2"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        out(&output).contains("we need API 0.12 or newer of major 0, they offer 0.9"),
+        "{}",
+        out(&output)
+    );
+}
+
+#[test]
+fn invite_codes_are_read_and_written() {
+    let output = quorate(&["invite", "decode", LIVE_INVITE]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(out(&output).contains("guardian 0  wss://fedimintd.mplsfed.foo/\n"), "{}", out(&output));
+    let decoded = out(&quorate(&["invite", "decode", "--json", LIVE_INVITE]));
+    let decoded: Value = serde_json::from_str(decoded.trim()).expect("one JSON object");
+    let federation = decoded["federation"].as_str().expect("hexadecimal");
+    let words = ["invite", "encode", "--peer", "0=wss://fedimintd.mplsfed.foo/", "--federation", federation];
+    assert_eq!(out(&quorate(&words)).trim(), LIVE_INVITE);
+    let base32 = out(&quorate(&[&words[..], &["--base32"]].concat()));
+    assert!(base32.starts_with("fedimint"), "{base32}");
+    assert_eq!(out(&quorate(&["invite", "decode", "--json", base32.trim()])).trim(), decoded.to_string());
+}
+
+/// `quorate guardians`, ended when it is dropped.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn guardians_run_and_are_asked_by_their_invite_code() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_quorate"))
+        .args(["guardians", "--n", "4", "--fault", "0=liar", "--answer", "session_count=7", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    let _running = Running(child);
+    let told: Value = serde_json::from_str(&line).expect("one JSON object");
+    let invite = told["invite"].as_str().expect("a code");
+    let output = quorate(&["query", "--invite", invite, "session_count"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "7\n"), "{}", err(&output));
+    let output = quorate(&["versions", "--invite", invite]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+}

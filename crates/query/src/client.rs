@@ -1,0 +1,49 @@
+//! Clients: how one peer is asked.
+//!
+//! The rule: whoever asks gets an answer or a cause, and no waiter is forgotten: when a connection breaks, everybody who
+//! waits on it is told at once. A client keeps what a hostile peer can make it hold within bounds.
+
+mod http;
+mod reconnect;
+mod settings;
+mod stream;
+mod websocket;
+
+pub use http::HttpClient;
+pub use reconnect::Reconnecting;
+pub use settings::ClientSettings;
+pub use websocket::WebsocketClient;
+
+use crate::call::{Answer, Call};
+use crate::endpoint::Endpoint;
+use crate::error::{ConnectFault, PeerError};
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Asks one peer. The trait of whoever brings a client of another kind.
+#[async_trait]
+pub trait Requester: Send + Sync + 'static {
+    /// The peer's answer, or why there is none. Dropping the future gives the request up.
+    async fn request(&self, call: &Call) -> Result<Answer, PeerError>;
+}
+
+/// A client with one connection, which [`Reconnecting`] opens again when it is lost (seed `JsonRpcClient`).
+#[async_trait]
+pub trait JsonRpcClient: Sized + Send + Sync + 'static {
+    /// Opens a connection.
+    async fn connect(endpoint: &Endpoint, settings: &ClientSettings) -> Result<Self, ConnectFault>;
+
+    /// Whether the connection still stands, as far as is known.
+    fn is_connected(&self) -> bool;
+
+    /// Asks over it.
+    async fn request(&self, call: &Call) -> Result<Answer, PeerError>;
+}
+
+/// A client for an endpoint: a websocket that is opened on first use, or HTTP, by the endpoint's scheme.
+pub fn client(endpoint: Endpoint, settings: Arc<ClientSettings>) -> Arc<dyn Requester> {
+    match endpoint.scheme().is_websocket() {
+        true => Arc::new(Reconnecting::<WebsocketClient>::new(endpoint, settings)),
+        false => Arc::new(HttpClient::new(endpoint, settings)),
+    }
+}

@@ -1,0 +1,116 @@
+//! JSON-RPC over HTTP/1.1: a request per POST, on connections that are kept.
+
+use super::stream::Stream;
+use super::{ClientSettings, Requester};
+use crate::call::{Answer, Call};
+use crate::endpoint::Endpoint;
+use crate::error::{ConnectFault, Malformed, PeerError};
+use crate::jsonrpc::{read_http_answer, write_request};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// A client for HTTP. Connections are opened when they are needed and kept for the next request.
+#[derive(Debug)]
+pub struct HttpClient {
+    endpoint: Endpoint,
+    settings: Arc<ClientSettings>,
+    next_id: AtomicU64,
+    idle: Mutex<Vec<Sender>>,
+    connections: Semaphore,
+}
+
+impl HttpClient {
+    /// A client for `endpoint`; nothing is opened yet.
+    pub fn new(endpoint: Endpoint, settings: Arc<ClientSettings>) -> Self {
+        let connections = Semaphore::new(settings.max_http_connections.get());
+        Self { endpoint, settings, next_id: AtomicU64::new(0), idle: Mutex::default(), connections }
+    }
+
+    async fn connect(&self) -> Result<Sender, ConnectFault> {
+        let after = self.settings.connect_timeout;
+        let opening = async {
+            let stream = Stream::open(&self.endpoint, &self.settings).await?;
+            let handshake = http1::handshake(TokioIo::new(stream)).await;
+            handshake.map_err(|_| ConnectFault::Io(std::io::ErrorKind::ConnectionReset))
+        };
+        let opened = tokio::time::timeout(after, opening).await;
+        let (sender, connection) = opened.map_err(|_| ConnectFault::TimedOut { after })??;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to a peer has ended");
+            }
+        });
+        Ok(sender)
+    }
+
+    fn request(&self, id: u64, call: &Call) -> Result<http::Request<Full<Bytes>>, ConnectFault> {
+        let mut request = http::Request::post(self.endpoint.target())
+            .header(HOST, self.endpoint.authority())
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(credentials) = self.endpoint.authorization() {
+            request = request.header(AUTHORIZATION, credentials);
+        }
+        let body = Full::new(Bytes::from(write_request(id, call)));
+        request.body(body).map_err(|_| ConnectFault::BadEndpoint)
+    }
+
+    /// An idle connection, or a new one; whether it is new.
+    async fn sender(&self) -> Result<(Sender, bool), PeerError> {
+        loop {
+            let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(mut kept) = kept else { break };
+            if kept.ready().await.is_ok() {
+                return Ok((kept, false));
+            }
+        }
+        Ok((self.connect().await.map_err(|fault| PeerError::Connect(fault.into()))?, true))
+    }
+
+    async fn exchange(&self, id: u64, call: &Call) -> Result<(http::StatusCode, Bytes), PeerError> {
+        loop {
+            let (mut sender, new) = self.sender().await?;
+            let request = self.request(id, call).map_err(|fault| PeerError::Connect(fault.into()))?;
+            let response = match sender.send_request(request).await {
+                Ok(response) => response,
+                // The peer closed a kept connection before it saw the request: once more, on another one.
+                Err(error) if !new && error.is_canceled() => continue,
+                Err(error) if error.is_parse() => return Err(Malformed::Framing.into()),
+                Err(_) => return Err(PeerError::Closed),
+            };
+            let status = response.status();
+            let max = self.settings.max_answer_bytes;
+            let body = Limited::new(response.into_body(), max).collect().await;
+            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+                true => Malformed::TooLarge { max }.into(),
+                false => PeerError::Closed,
+            })?;
+            if !sender.is_closed() {
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+            }
+            return Ok((status, body.to_bytes()));
+        }
+    }
+}
+
+#[async_trait]
+impl Requester for HttpClient {
+    async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
+        let max = self.settings.max_waiting.get();
+        if call.params().len() > self.settings.max_request_bytes {
+            return Err(PeerError::Busy { max });
+        }
+        let _one_of_few = self.connections.acquire().await.map_err(|_| PeerError::Closed)?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (status, body) = self.exchange(id, call).await?;
+        read_http_answer(status.as_u16(), &body, id)
+    }
+}

@@ -1,0 +1,163 @@
+//! Keeps one connection to a peer: opened on first use, and again when it is lost.
+//!
+//! The rules: many who need the connection cause one connect, and one that fails fails all of them once. It goes on when
+//! those who wait give up, so it makes progress under short timeouts. Between connects that fail there is a pause, in
+//! which requests fail at once with the last cause: a quorum that does not need this peer never waits for it.
+
+use super::{ClientSettings, JsonRpcClient, Requester};
+use crate::call::{Answer, Call};
+use crate::endpoint::Endpoint;
+use crate::error::{ConnectError, ConnectFault, PeerError};
+use async_trait::async_trait;
+use fastrand::Rng;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A [`Requester`] over a [`JsonRpcClient`].
+pub struct Reconnecting<C> {
+    shared: Arc<Shared<C>>,
+}
+
+struct Shared<C> {
+    endpoint: Endpoint,
+    settings: Arc<ClientSettings>,
+    state: Mutex<State<C>>,
+}
+
+struct State<C> {
+    link: Link<C>,
+    /// Connects that failed and connections that were lost too early, in a row.
+    failures: u32,
+    rng: Rng,
+}
+
+enum Link<C> {
+    /// None; after a failure with its cause, and the time before which none is tried.
+    Down(Option<(ConnectFault, Instant)>),
+    /// One is being opened.
+    Opening(Opened<C>),
+    /// It stands, or did when it was last looked at.
+    Up { client: Arc<C>, since: Instant },
+}
+
+/// What becomes of a connect: `None` until it is known.
+type Opened<C> = watch::Receiver<Option<Result<Arc<C>, ConnectFault>>>;
+
+impl<C: JsonRpcClient> Reconnecting<C> {
+    /// A client for `endpoint`; nothing is opened yet.
+    pub fn new(endpoint: Endpoint, settings: Arc<ClientSettings>) -> Self {
+        // Without randomness the jitter is the same for all, which is harmless.
+        let rng = Rng::with_seed(getrandom::u64().unwrap_or(0));
+        let state = Mutex::new(State { link: Link::Down(None), failures: 0, rng });
+        Self { shared: Arc::new(Shared { endpoint, settings, state }) }
+    }
+
+    /// Whether there is a connection, as far as is known.
+    pub fn is_connected(&self) -> bool {
+        matches!(&self.shared.lock().link, Link::Up { client, .. } if client.is_connected())
+    }
+
+    async fn connected(&self) -> Result<Arc<C>, ConnectError> {
+        let mut opened = match self.shared.look()? {
+            Look::Ready(client) => return Ok(client),
+            Look::Wait(opened) => opened,
+        };
+        let outcome = opened.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        match outcome {
+            Ok(Some(Ok(client))) => Ok(client),
+            Ok(Some(Err(fault))) => Err(fault.into()),
+            // The task that connects was ended with its runtime.
+            Ok(None) | Err(_) => Err(ConnectFault::Io(std::io::ErrorKind::Interrupted).into()),
+        }
+    }
+}
+
+#[async_trait]
+impl<C: JsonRpcClient> Requester for Reconnecting<C> {
+    async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
+        self.connected().await?.request(call).await
+    }
+}
+
+enum Look<C> {
+    Ready(Arc<C>),
+    Wait(Opened<C>),
+}
+
+impl<C: JsonRpcClient> Shared<C> {
+    /// The connection, or the one that is being opened, or the reason why none is.
+    fn look(self: &Arc<Self>) -> Result<Look<C>, ConnectError> {
+        let mut state = self.lock();
+        match &state.link {
+            Link::Up { client, .. } if client.is_connected() => return Ok(Look::Ready(client.clone())),
+            Link::Opening(opened) => return Ok(Look::Wait(opened.clone())),
+            Link::Down(Some((fault, until))) if Instant::now() < *until => {
+                let retry_in = Some(until.duration_since(Instant::now()));
+                return Err(ConnectError { fault: fault.clone(), retry_in });
+            }
+            Link::Up { since, .. } => {
+                let early = since.elapsed() < self.settings.stable_after;
+                state.failures = if early { state.failures + 1 } else { 0 };
+                // One that is lost early is opened again at once; from the second on there is a pause.
+                if early && state.failures > 1 {
+                    let fault = ConnectFault::Io(std::io::ErrorKind::ConnectionReset);
+                    let failures = state.failures - 2;
+                    let pause = state.pause(&self.settings, failures);
+                    if !pause.is_zero() {
+                        state.link = Link::Down(Some((fault.clone(), Instant::now() + pause)));
+                        return Err(ConnectError { fault, retry_in: Some(pause) });
+                    }
+                }
+            }
+            Link::Down(_) => {}
+        }
+        let (tell, opened) = watch::channel(None);
+        state.link = Link::Opening(opened.clone());
+        drop(state);
+        let shared = self.clone();
+        tokio::spawn(async move {
+            let outcome = shared.open().await;
+            let _ = tell.send(Some(outcome));
+        });
+        Ok(Look::Wait(opened))
+    }
+
+    async fn open(&self) -> Result<Arc<C>, ConnectFault> {
+        let outcome = C::connect(&self.endpoint, &self.settings).await.map(Arc::new);
+        let mut state = self.lock();
+        let now = Instant::now();
+        match &outcome {
+            Ok(client) => state.link = Link::Up { client: client.clone(), since: now },
+            Err(fault) => {
+                let failures = state.failures;
+                let pause = state.pause(&self.settings, failures);
+                state.failures = state.failures.saturating_add(1);
+                state.link = Link::Down(Some((fault.clone(), now + pause)));
+                tracing::debug!(endpoint = %self.endpoint, %fault, "a peer cannot be reached");
+            }
+        }
+        outcome
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
+        // Nothing under this lock panics half-way, and no foreign code runs but `is_connected`.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> State<C> {
+    fn pause(&mut self, settings: &ClientSettings, failures: u32) -> std::time::Duration {
+        settings.connect_backoff.delay(failures, self.rng.f64())
+    }
+}
+
+impl<C> fmt::Debug for Reconnecting<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconnecting").field("endpoint", &self.shared.endpoint).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
