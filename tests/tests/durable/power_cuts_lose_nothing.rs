@@ -167,7 +167,7 @@ impl World {
     }
 
     fn check(&self) {
-        for (me, name) in NAMES.into_iter().enumerate() {
+        for (me, name) in NAMES.iter().enumerate() {
             let seed = self.seed;
             let told = &self.members[me].told;
             for (at, (seq, _)) in told.iter().enumerate() {
