@@ -4,6 +4,7 @@
 //! the other side acknowledges it); how many share one `fsync` is the drivers' business.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot set up fails")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -14,9 +14,9 @@
 //! each attempt anew ([`cipher`]), and the result leaves in a 14/WAKU2-MESSAGE envelope ([`envelope`]).
 //!
 //! **What it does not do.** It knows no peers, sockets or topics of a network: where an envelope goes is
-//! the business of whoever drives it. It does not prove who sent a message: any holder of the group's key
-//! can pose as any member. Without a store it keeps its state in memory: a participant that restarts is a new incarnation
-//! of itself, and what it had not sent is lost. On a store ([`ReliableChannel::open_durable`]) it goes on where it was.
+//! the business of whoever drives it. It does not prove who sent a message, unless senders sign ([`SenderAuth`]):
+//! any holder of the group's key can pose as any member. Without a store it keeps its state in memory: a participant that restarts is a
+//! new incarnation of itself, and what it had not sent is lost. On a store ([`ReliableChannel::open_durable`]) it goes on where it was.
 //!
 //! **The drive loop.** After any `handle_*`, or several that came at once, drain [`ReliableChannel::poll_output`] until `None`,
 //! doing what it says: writes first, in one batch, and what came with them when they are on disk; then wait for the next input, or until [`ReliableChannel::poll_timeout`] and call

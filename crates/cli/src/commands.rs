@@ -2,14 +2,14 @@
 
 use crate::demo::{self, DemoArgs};
 use crate::exit::Failure;
-use crate::{guardians, invite, output, proof, query, recv, sds, send, versions};
+use crate::{guardians, inspect, invite, node, output, proof, query, recv, sds, send, versions};
 use clap::{Parser, Subcommand};
 use std::time::Duration;
 
 /// How long tasks that are left may take when all is said.
 const WIND_UP: Duration = Duration::from_millis(500);
 
-/// Files to a group, over an encrypted channel that repairs what the network loses.
+/// Files to a group, over an encrypted channel that repairs what the network loses; and what a peer says, by hand.
 ///
 /// Exit codes: 0 all was done, 1 a delivery failed, 2 the options or what they name cannot be used.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Recv(recv::Arguments),
     Sds(sds::SdsArgs),
     Send(send::Arguments),
+    Node(node::Arguments),
+    Inspect(inspect::Arguments),
     Versions(versions::Arguments),
 }
 
@@ -48,6 +50,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Recv(arguments) => told(arguments.json, drive(recv::run(arguments))),
         Command::Sds(args) => drive(sds::run(args)),
         Command::Send(arguments) => told(arguments.json, drive(send::run(arguments))),
+        Command::Node(arguments) => told(arguments.json, drive(node::run(arguments))),
+        Command::Inspect(arguments) => told(arguments.json, inspect::run(&arguments)),
         Command::Versions(arguments) => told(arguments.json, drive(versions::run(arguments))),
     }
 }

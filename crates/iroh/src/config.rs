@@ -44,13 +44,9 @@ pub struct IrohConfig {
     pub idle_timeout: Duration,
     /// How long reaching a peer may take. Default 10 s. The core's `connect_time` holds too.
     pub connect_time: Duration,
-    /// How long a frame may take from its first byte to its last. Default 60 s: a frame of 16 MiB needs 280 kB/s.
-    pub frame_time: Duration,
     /// Peers that have connected and not yet introduced themselves, at the same time. More are turned away.
     /// Default 128. (For how long they may take is the core's `preflight_time`.)
     pub max_pending: NonZeroUsize,
-    /// Bytes of unfinished frames, of all peers together. Default 256 MiB.
-    pub partial_bytes: usize,
     /// Bytes that a peer may send ahead of being read, which bounds its speed to this per round trip. Default
     /// 1 MiB, which is also the most: with more, a burst of lost packets would end the connection.
     pub receive_window: NonZeroU32,
@@ -59,11 +55,7 @@ pub struct IrohConfig {
 impl IrohConfig {
     /// Whether the values fit together. [`IrohTransport::bind`](crate::IrohTransport::bind) calls it.
     pub fn validate(&self) -> Result<(), IrohConfigError> {
-        let times = [
-            ("keep_alive", self.keep_alive),
-            ("connect_time", self.connect_time),
-            ("frame_time", self.frame_time),
-        ];
+        let times = [("keep_alive", self.keep_alive), ("connect_time", self.connect_time)];
         if let Some((name, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
             return Err(IrohConfigError::ZeroTime { name });
         }
@@ -100,9 +92,7 @@ impl Default for IrohConfig {
             keep_alive: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             connect_time: Duration::from_secs(10),
-            frame_time: Duration::from_secs(60),
             max_pending: NonZeroUsize::MIN.saturating_add(127),
-            partial_bytes: 256 << 20,
             receive_window: NonZeroU32::MIN.saturating_add(MAX_WINDOW - 1),
         }
     }
@@ -122,8 +112,8 @@ mod tests {
 
     #[test]
     fn values_that_cannot_work_are_named() {
-        let zero = IrohConfig { frame_time: Duration::ZERO, ..IrohConfig::default() };
-        assert_eq!(zero.validate(), Err(IrohConfigError::ZeroTime { name: "frame_time" }));
+        let zero = IrohConfig { connect_time: Duration::ZERO, ..IrohConfig::default() };
+        assert_eq!(zero.validate(), Err(IrohConfigError::ZeroTime { name: "connect_time" }));
         let idle = IrohConfig { idle_timeout: Duration::from_secs(5), ..IrohConfig::default() };
         assert!(matches!(idle.validate(), Err(IrohConfigError::IdleTimeout { .. })));
         let receive_window = NonZeroU32::MIN.saturating_add(1 << 20);

@@ -10,8 +10,8 @@ use crate::{
 use iroh::{Endpoint, RelayMap, RelayUrl, Watcher};
 use quorate_transport::TxImpHnd;
 use quorate_wire::PeerUrl;
-use std::{fmt, sync::Arc};
-use tokio::sync::watch;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::sleep};
 
 /// The relay through which a node is reached.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,13 +52,17 @@ impl RelayConfig {
 
     /// The map of this relay alone.
     pub(crate) fn map(&self) -> RelayMap {
+        RelayMap::from_iter([self.for_iroh()])
+    }
+
+    fn for_iroh(&self) -> iroh::RelayConfig {
         let mut relay = iroh::RelayConfig::from(with_slash(&self.url));
         if is_plain_text(&self.url) {
             // Where there is no TLS, there is no QUIC to ask for our address.
             relay.quic = None;
         }
         relay.auth_token.clone_from(&self.token);
-        RelayMap::from_iter([relay])
+        relay
     }
 }
 
@@ -94,13 +98,28 @@ impl RelayStatus {
     }
 }
 
+/// After how long without a connection the relay is measured again; each time twice as long, up to [`LONGEST`].
+const IMPATIENCE: Duration = Duration::from_secs(2);
+/// See [`IMPATIENCE`].
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Follows the relay until the endpoint is closed, and tells the handlers of each new URL.
-pub(crate) async fn follow(endpoint: Endpoint, status: watch::Sender<RelayStatus>, hnd: Arc<TxImpHnd>) {
+///
+/// iroh makes a relay the home of a node when it has measured the way to it. When that fails once, on a machine that is busy or a network
+/// that is just coming up, it tries again after five minutes; here it is asked to much sooner.
+pub(crate) async fn follow(
+    endpoint: Endpoint,
+    relay: RelayConfig,
+    status: watch::Sender<RelayStatus>,
+    hnd: Arc<TxImpHnd>,
+) {
+    let mut patience = IMPATIENCE;
     let mut relays = endpoint.home_relay_status();
     let mut announced = None;
     loop {
         let now = relays.get();
         let next = assess(&now, endpoint.id(), status.borrow().url.clone());
+        let connected = next.connected;
         if let Some(url) = next.url.as_ref().filter(|url| announced.as_ref() != Some(*url)) {
             announced = Some(url.clone());
             status.send_replace(next.clone());
@@ -112,9 +131,17 @@ pub(crate) async fn follow(endpoint: Endpoint, status: watch::Sender<RelayStatus
                 changed
             });
         }
+        if connected {
+            patience = IMPATIENCE;
+        }
         tokio::select! {
             updated = relays.updated() => if updated.is_err() { return },
             () = endpoint.closed() => return,
+            () = sleep(patience), if !connected => {
+                patience = LONGEST.min(patience * 2);
+                let relay = relay.for_iroh();
+                endpoint.insert_relay(relay.url.clone(), Arc::new(relay)).await;
+            }
         }
     }
 }

@@ -46,12 +46,12 @@ impl IrohTransport {
                 return Err(error);
             }
         };
-        let status = config.relay.is_some().then(|| watch::Sender::new(RelayStatus::default()));
-        let own = OwnUrls::new(direct, status.as_ref().map(watch::Sender::subscribe));
+        let relay = config.relay.clone().map(|relay| (relay, watch::Sender::new(RelayStatus::default())));
+        let own = OwnUrls::new(direct, relay.as_ref().map(|(_, status)| status.subscribe()));
         let links = Arc::new(LinkConfig {
             limits: LinkConfig::limits(hnd.config()),
-            budget: PartialBudget::new(config.partial_bytes),
-            frame_time: config.frame_time,
+            budget: PartialBudget::new(hnd.config().partial_bytes.get()),
+            frame_time: hnd.config().frame_time,
             close_time: hnd.config().close_time,
         });
         let dialer = QuicDialer {
@@ -67,8 +67,10 @@ impl IrohTransport {
             Acceptor { hnd: Arc::clone(&hnd), sessions: sessions.downgrade(), links, own: own.clone() };
         let accepting = accept_all(endpoint.clone(), Arc::new(acceptor), config.max_pending.get());
         let mut tasks = vec![tokio::spawn(accepting)];
-        match (status, own.advertised()) {
-            (Some(status), _) => tasks.push(tokio::spawn(follow(endpoint.clone(), status, hnd))),
+        match (relay, own.advertised()) {
+            (Some((relay, status)), _) => {
+                tasks.push(tokio::spawn(follow(endpoint.clone(), relay, status, hnd)));
+            }
             (None, Some(url)) => hnd.new_listening_address(&url).await,
             (None, None) => {}
         }

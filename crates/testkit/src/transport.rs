@@ -16,23 +16,48 @@
 //!     let imp: Arc<dyn TxImp> = Arc::new(MemTransport::bind(&hub, url, hnd).unwrap());
 //!     async { imp }
 //! };
-//! quorate_testkit::transport::both_directions(&make).await;
+//! quorate_testkit::transport::conformance(make).await;
 //! # }
 //! ```
+//!
+//! In a test file, [`conformance_tests!`](crate::conformance_tests) makes one `#[test]` of each check. A transport whose nodes can come back
+//! under their old address implements [`MakeImp`] itself, and is checked for that too.
 
+mod crowd;
+mod ends;
 mod node;
+mod pressure;
+mod sizes;
 
+pub use crowd::{a_hundred_peers_are_served_at_once, a_peer_that_restarts_is_reached_again};
+pub use ends::{
+    a_disconnect_reason_reaches_both_sides, a_peer_is_reached_again_after_a_disconnect,
+    a_peer_that_vanishes_is_noticed, a_refusal_reaches_both_sides,
+    a_refused_message_ends_the_connection_in_its_words, closing_is_polite_and_final,
+};
 pub use node::{Event, MODULE, Node, SPACE};
+pub use pressure::{a_peer_that_does_not_read_stops_its_sender_alone, back_pressure_does_not_deadlock};
+pub use sizes::frames_of_every_size_arrive_whole;
 
 use bytes::Bytes;
-use quorate_transport::{ConnectError, SendError, SendOutcome, Side, TransportConfig, TxImp, TxImpHnd};
-use std::{future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
+use quorate_transport::{SendOutcome, TransportConfig, TxImp, TxImpHnd};
+use quorate_wire::PeerUrl;
+use std::{future::Future, sync::Arc};
 use tokio::join;
 
 /// Makes a transport on a core: one more node that can reach those made before it.
+///
+/// An `async` closure that takes an `Arc<TxImpHnd>` is one.
 pub trait MakeImp: Sync {
     /// Builds it. Panics where that fails: it is part of a test.
     fn make(&self, hnd: Arc<TxImpHnd>) -> impl Future<Output = Arc<dyn TxImp>>;
+
+    /// Builds one that is reached at `url`, where one was that is gone now. `None`, the default: this
+    /// transport cannot, and the check of restarts says nothing about it.
+    fn make_again(&self, url: &PeerUrl, hnd: Arc<TxImpHnd>) -> impl Future<Output = Option<Arc<dyn TxImp>>> {
+        let _ = (url, hnd);
+        std::future::ready(None)
+    }
 }
 
 impl<F, Fut> MakeImp for F
@@ -45,19 +70,64 @@ where
     }
 }
 
+/// Calls a macro with the names of all checks. [`conformance`] and
+/// [`conformance_tests!`](crate::conformance_tests) are made of it, so that neither forgets one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! for_each_transport_check {
+    ([$($callback:tt)*]($($argument:tt)*)) => {
+        $($callback)*! { $($argument)*;
+            both_directions,
+            preflights_come_first_and_once,
+            frames_keep_their_order,
+            frames_of_every_size_arrive_whole,
+            a_refusal_reaches_both_sides,
+            a_refused_message_ends_the_connection_in_its_words,
+            a_disconnect_reason_reaches_both_sides,
+            a_peer_is_reached_again_after_a_disconnect,
+            a_peer_that_restarts_is_reached_again,
+            a_peer_that_vanishes_is_noticed,
+            first_sends_that_cross_all_arrive,
+            back_pressure_does_not_deadlock,
+            a_peer_that_does_not_read_stops_its_sender_alone,
+            a_hundred_peers_are_served_at_once,
+            closing_is_polite_and_final,
+            the_counts_of_both_sides_agree,
+        }
+    };
+}
+
+/// One `#[test]` for each check of the suite, under its name: `conformance_tests!(make)`, where `make` is a function
+/// `async fn(Arc<TxImpHnd>) -> Arc<dyn TxImp>`, or any expression that is a
+/// [`MakeImp`](crate::transport::MakeImp).
+///
+/// They run on two threads. The crate that calls it needs `tokio` with `rt-multi-thread`.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:expr) => {
+        $crate::for_each_transport_check!([$crate::__conformance_tests]($make));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_tests {
+    ($make:expr; $($check:ident,)*) => {$(
+        #[test]
+        fn $check() {
+            let mut runtime = ::tokio::runtime::Builder::new_multi_thread();
+            let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+            runtime.block_on(async { $crate::transport::$check(&$make).await });
+        }
+    )*};
+}
+
 /// Runs every check of the suite, one after the other. Panics at the first that fails.
 pub async fn conformance(make: impl MakeImp) {
-    both_directions(&make).await;
-    preflights_come_first_and_once(&make).await;
-    frames_keep_their_order(&make).await;
-    frames_of_every_size_arrive_whole(&make).await;
-    a_refusal_reaches_both_sides(&make).await;
-    a_disconnect_reason_reaches_both_sides(&make).await;
-    a_peer_is_reached_again_after_a_disconnect(&make).await;
-    first_sends_that_cross_all_arrive(&make).await;
-    back_pressure_does_not_deadlock(&make).await;
-    closing_is_polite_and_final(&make).await;
-    the_counts_of_both_sides_agree(&make).await;
+    macro_rules! run {
+        ($make:expr; $($check:ident,)*) => {{ $($check(&$make).await;)* }};
+    }
+    for_each_transport_check!([run](make));
 }
 
 async fn pair(make: &impl MakeImp) -> (Node, Node) {
@@ -119,125 +189,25 @@ pub async fn frames_keep_their_order(make: &impl MakeImp) {
     }
 }
 
-/// Payloads of 0 bytes to 1 MiB arrive as they were.
-pub async fn frames_of_every_size_arrive_whole(make: &impl MakeImp) {
-    let (a, mut b) = pair(make).await;
-    let near = |power: u32| [(1_usize << power) - 1, 1 << power, (1 << power) + 1];
-    let sizes = [0].into_iter().chain((1..20).flat_map(near)).chain([1 << 20]);
-    for size in sizes {
-        let data = Bytes::from((0..size).map(|at| (at * 31 + size) as u8).collect::<Vec<_>>());
-        a.notify(&b, data.clone()).await;
-        assert!(b.next_data().await == data, "{size} bytes did not arrive as they were");
-    }
-}
-
-/// A side that refuses tells why: the dialer's call says so, and the handlers of both hear it.
-pub async fn a_refusal_reaches_both_sides(make: &impl MakeImp) {
-    let (mut a, mut b) = pair(make).await;
-    let refused =
-        |by, reason: &str| Err(SendError::from(ConnectError::Refused { by, reason: reason.into() }));
-    b.refuse_peers("no room");
-    assert_eq!(a.transport.connect(&b.url()).await, refused(Side::Remote, "no room"));
-    a.expect(&Event::Disconnect { peer: b.url(), reason: Some("no room".into()) }).await;
-
-    b.refuse_preflights("wrong version");
-    assert_eq!(a.transport.connect(&b.url()).await, refused(Side::Remote, "wrong version"));
-    b.expect(&Event::Disconnect { peer: a.url(), reason: Some("wrong version".into()) }).await;
-    a.expect(&Event::Disconnect { peer: b.url(), reason: Some("wrong version".into()) }).await;
-
-    b.refuse_nothing();
-    a.refuse_preflights("too old");
-    assert_eq!(a.transport.connect(&b.url()).await, refused(Side::Local, "too old"));
-    b.expect(&Event::Disconnect { peer: a.url(), reason: Some("too old".into()) }).await;
-
-    a.refuse_nothing();
-    a.notify(&b, "now").await;
-    assert_eq!(b.next_data().await, "now");
-}
-
-/// What was handed off arrives, then the goodbye, on both sides with its words; nothing is left open.
-pub async fn a_disconnect_reason_reaches_both_sides(make: &impl MakeImp) {
-    let (mut a, mut b) = pair(make).await;
-    for number in 0..100_u8 {
-        a.notify(&b, vec![number]).await;
-    }
-    a.transport.disconnect(&b.url(), Some("so long")).await;
-    assert!(a.transport.connected_peers().is_empty());
-    for number in 0..100_u8 {
-        assert_eq!(b.next_data().await, vec![number]);
-    }
-    a.expect(&Event::Disconnect { peer: b.url(), reason: Some("so long".into()) }).await;
-    b.expect(&Event::Disconnect { peer: a.url(), reason: Some("so long".into()) }).await;
-    assert!(b.transport.connected_peers().is_empty());
-    assert!(!a.has_seen_unresponsive() && !b.has_seen_unresponsive(), "a goodbye is no failure");
-}
-
-/// After a disconnect by either side, either side reaches the other again.
-pub async fn a_peer_is_reached_again_after_a_disconnect(make: &impl MakeImp) {
-    let (mut a, mut b) = pair(make).await;
-    for round in 0..10 {
-        let data = Bytes::from(format!("round {round}"));
-        if round % 2 == 0 {
-            a.notify(&b, data.clone()).await;
-            assert_eq!(b.next_data().await, data);
-        } else {
-            b.notify(&a, data.clone()).await;
-            assert_eq!(a.next_data().await, data);
-        }
-        // What is sent to a peer that is just saying goodbye may be lost: each hears it first.
-        if round % 4 < 2 {
-            a.transport.disconnect(&b.url(), None).await;
-            b.expect_disconnect(&a.url()).await;
-        } else {
-            b.transport.disconnect(&a.url(), None).await;
-            a.expect_disconnect(&b.url()).await;
-        }
-    }
-}
-
-/// Two that send to each other for the first time at the same time lose nothing.
+/// Two that send to each other for the first time at the same time lose nothing, and end up with one connection.
 pub async fn first_sends_that_cross_all_arrive(make: &impl MakeImp) {
-    for _ in 0..10 {
-        let (mut a, mut b) = pair(make).await;
-        join!(a.notify(&b, "from a"), b.notify(&a, "from b"));
-        assert_eq!(b.next_data().await, "from a");
-        assert_eq!(a.next_data().await, "from b");
-        assert_eq!((a.transport.connected_peers().len(), b.transport.connected_peers().len()), (1, 1));
-    }
-}
-
-/// Two that fill each other's queues at the same time both get through.
-pub async fn back_pressure_does_not_deadlock(make: &impl MakeImp) {
-    const FRAMES: usize = 64;
-    let queue_bytes = NonZeroUsize::MIN.saturating_add(64 << 10);
-    let config = TransportConfig { queue_bytes, ..TransportConfig::default() };
-    let (mut a, mut b) = (Node::new(make, config.clone()).await, Node::new(make, config).await);
-    let data = Bytes::from(vec![7; 256 << 10]);
+    const FRAMES: u8 = 30;
     let send = async |from: &Node, to: &Node| {
-        for _ in 0..FRAMES {
-            from.notify(to, data.clone()).await;
+        for number in 0..FRAMES {
+            from.notify(to, vec![number]).await;
         }
     };
-    join!(send(&a, &b), send(&b, &a));
-    for _ in 0..FRAMES {
-        assert!(a.next_data().await == data && b.next_data().await == data);
+    for _ in 0..10 {
+        let (mut a, mut b) = pair(make).await;
+        join!(send(&a, &b), send(&b, &a));
+        for number in 0..FRAMES {
+            assert_eq!(
+                (a.next_data().await, b.next_data().await),
+                (vec![number].into(), vec![number].into())
+            );
+        }
+        assert_eq!((a.transport.connected_peers().len(), b.transport.connected_peers().len()), (1, 1));
     }
-}
-
-/// A transport that closes says goodbye, and is then not to be reached or used.
-pub async fn closing_is_polite_and_final(make: &impl MakeImp) {
-    // For the one dial that nobody answers.
-    let config = TransportConfig { connect_time: Duration::from_secs(1), ..TransportConfig::default() };
-    let (mut a, b) = (Node::new(make, config).await, Node::new(make, TransportConfig::default()).await);
-    b.notify(&a, "last").await;
-    assert_eq!(a.next_data().await, "last");
-    let (a_url, b_url) = (a.url(), b.url());
-    b.transport.close().await;
-    a.expect_disconnect(&b_url).await;
-    assert_eq!(b.transport.connect(&a_url).await, Err(SendError::Closed));
-    assert!(!a.has_seen_unresponsive(), "a goodbye is no failure");
-    let error = a.transport.connect(&b_url).await.expect_err("nobody is there");
-    assert!(matches!(error, SendError::Connect(_)), "{error:?}");
 }
 
 /// Frames and bytes that one side sent are those that the other received.

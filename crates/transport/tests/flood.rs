@@ -29,9 +29,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split},
+    time::Instant,
+};
 
 const SPACE: SpaceId = SpaceId::from_static(b"flooded");
 const QUIET: SpaceId = SpaceId::from_static(b"quiet");
@@ -241,7 +244,7 @@ async fn attacker(
     attack: Vec<Bytes>,
     written: Arc<AtomicUsize>,
 ) {
-    for round in 0.. {
+    for round in 0_usize.. {
         let blocked = if number.is_multiple_of(2) { "blocked" } else { "" };
         let name = format!("attacker-{number}-{round}-{blocked}");
         let mut link = target.accept(&name);
@@ -260,7 +263,7 @@ async fn attacker(
             return;
         }
         // Some hold on to what they have begun.
-        if number % 3 == 0 && round % 3 == 0 {
+        if number.is_multiple_of(3) && round.is_multiple_of(3) {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

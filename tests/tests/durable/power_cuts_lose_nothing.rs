@@ -167,8 +167,8 @@ impl World {
     }
 
     fn check(&self) {
-        for me in 0..3 {
-            let (seed, name) = (self.seed, NAMES[me]);
+        for (me, name) in NAMES.iter().enumerate() {
+            let seed = self.seed;
             let told = &self.members[me].told;
             for (at, (seq, _)) in told.iter().enumerate() {
                 assert_eq!(

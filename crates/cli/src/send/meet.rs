@@ -9,6 +9,9 @@ use quorate::wire::PeerUrl;
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// How long, once a receiver is there, the others that the ticket names are waited for.
+const COMPANY: Duration = Duration::from_secs(1);
+
 /// Waits until a receiver is there.
 pub(super) async fn receivers(
     member: &Member,
@@ -20,7 +23,11 @@ pub(super) async fn receivers(
     }
     let waited = timeout(patience, first(member, addresses)).await;
     match waited.unwrap_or(Err(Verdict::TooLate)) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            // What is sent before the others are there is sent again only after a while.
+            let _ = timeout(COMPANY, all_met(member)).await;
+            Ok(())
+        }
         Err(verdict) => Err(Failure::failed(explain(&member.space().members().borrow(), addresses, verdict))),
     }
 }
@@ -43,6 +50,13 @@ async fn first(member: &Member, addresses: &[PeerUrl]) -> Result<(), Verdict> {
             return Err(Verdict::Hopeless);
         }
     }
+}
+
+/// Waits until everybody whom the ticket names is there, or is known not to be.
+async fn all_met(member: &Member) {
+    let mut members = member.space().members();
+    // The space lives as long as the member.
+    let _ = members.wait_for(|members| members.sought.is_empty()).await;
 }
 
 /// Whether nobody is here and none of the addresses is tried again.

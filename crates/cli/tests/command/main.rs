@@ -10,7 +10,11 @@ mod disk;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod inspect;
+#[cfg(test)]
 mod names;
+#[cfg(test)]
+mod node;
 #[cfg(test)]
 mod options;
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fmt::Write;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ const HANG: Duration = Duration::from_secs(200);
 /// The command while it runs. Dropping it kills it.
 pub(crate) struct Run {
     child: Child,
+    /// Where it can be asked for something.
+    stdin: Option<ChildStdin>,
     out: Lines,
     err: Lines,
 }
@@ -35,12 +37,38 @@ struct Lines {
 
 impl Run {
     pub(crate) fn start<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self::with_stdin(words, Stdio::null())
+    }
+
+    /// The same for a command that reads its standard input.
+    pub(crate) fn interactive<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self::with_stdin(words, Stdio::piped())
+    }
+
+    fn with_stdin<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>, stdin: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
-        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(words).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = Lines::of(child.stdout.take().unwrap());
         let err = Lines::of(child.stderr.take().unwrap());
-        Self { child, out, err }
+        let stdin = child.stdin.take();
+        Self { child, stdin, out, err }
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn ask(&mut self, line: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// The next event with one of these names.
+    pub(crate) fn event_of(&mut self, names: &[&str]) -> Value {
+        loop {
+            let Some(line) = self.out.next() else { self.give_up(&format!("one of {names:?}")) };
+            let event: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+            if names.iter().any(|name| event["event"] == *name) {
+                return event;
+            }
+        }
     }
 
     /// The next event of this name; what comes before it is passed over.
@@ -89,6 +117,7 @@ impl Run {
 
     /// Waits until it ends by itself.
     pub(crate) fn ended(mut self) -> Ended {
+        drop(self.stdin.take());
         let deadline = Instant::now() + HANG;
         // Its output ends when it does, and everything it said is read first.
         while self.out.next_until(deadline).is_some() {}

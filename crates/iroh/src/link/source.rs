@@ -27,6 +27,8 @@ const CHUNKS: usize = 64;
 pub(crate) struct QuicSource {
     connection: Connection,
     stream: Option<RecvStream>,
+    /// There was a stream before this one, or before the one that is awaited.
+    stream_ended: bool,
     decoder: StreamDecoder,
     limits: StreamLimits,
     budget: PartialBudget,
@@ -52,6 +54,7 @@ impl QuicSource {
         Self {
             connection,
             stream: None,
+            stream_ended: false,
             decoder: StreamDecoder::with_budget(config.limits, config.budget.clone()),
             limits: config.limits,
             budget: config.budget.clone(),
@@ -114,7 +117,13 @@ impl QuicSource {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
-                let accepted = self.connection.accept_uni().await;
+                let accepted = self.connection.accept_uni();
+                let accepted = match self.stream_ended {
+                    false => accepted.await,
+                    true => timeout(self.close_time, accepted)
+                        .await
+                        .map_err(|_| LinkError::broken("the peer ended its stream and began no other"))?,
+                };
                 none.insert(accepted.map_err(|error| link_error(&self.connection, &error))?)
             }
         };
@@ -143,6 +152,7 @@ impl QuicSource {
     /// A Kitsune2 node whose write failed goes on with a new stream; what was unfinished on the old one is lost.
     fn forget_stream(&mut self) {
         self.stream = None;
+        self.stream_ended = true;
         self.deadline = None;
         self.decoder = StreamDecoder::with_budget(self.limits, self.budget.clone());
     }

@@ -3,6 +3,7 @@
 use crate::{
     node,
     stranger::{Stranger, closed, introduction},
+    suite::Nodes,
 };
 use async_trait::async_trait;
 use quorate_iroh::{IrohConfig, IrohTransport, Protocol, Protocols, RelayConfig, RelayStatus, SecretKey};
@@ -51,19 +52,6 @@ async fn at(config: IrohConfig) -> Node {
     node(config, TransportConfig::default()).await
 }
 
-fn maker(
-    config: IrohConfig,
-) -> impl Fn(Arc<TxImpHnd>) -> futures::future::BoxFuture<'static, Arc<dyn TxImp>> {
-    move |hnd| {
-        let config = config.clone();
-        Box::pin(async move {
-            let imp = IrohTransport::bind(config, hnd).await.unwrap();
-            imp.online().await;
-            imp as Arc<dyn TxImp>
-        })
-    }
-}
-
 fn dial_error(result: Result<(), SendError>) -> DialError {
     match result {
         Err(SendError::Connect(ConnectError::Dial(error))) => error,
@@ -96,7 +84,7 @@ fn every_promise_holds_through_a_relay() {
     netns::alone(|| {
         block_on(async {
             let relay = Relay::start().await;
-            suite::conformance(maker(config(&relay))).await;
+            suite::conformance(Nodes::new(config(&relay))).await;
         });
     });
 }
@@ -106,7 +94,7 @@ fn every_promise_holds_without_direct_paths() {
     netns::alone(|| {
         block_on(async {
             let relay = Relay::start().await;
-            suite::conformance(maker(hidden(&relay))).await;
+            suite::conformance(Nodes::new(hidden(&relay))).await;
         });
     });
 }
@@ -116,7 +104,7 @@ fn every_promise_holds_in_kitsune2s_protocol() {
     netns::alone(|| {
         block_on(async {
             let relay = Relay::start().await;
-            suite::conformance(maker(kitsune2(&relay))).await;
+            suite::conformance(Nodes::new(kitsune2(&relay))).await;
         });
     });
 }

@@ -1,12 +1,14 @@
 //! A peer that speaks QUIC with a proven key, and beyond that says what a test wants.
 
 use iroh::{
-    Endpoint, EndpointAddr, RelayMode,
+    Endpoint, EndpointAddr, RelayMode, RelayUrl,
     endpoint::{ConnectOptions, Connection, ConnectionError, RecvStream, SendStream, presets},
 };
 use quorate_iroh::Protocol;
 use quorate_transport::CloseCode;
 use quorate_wire::{Frame, PeerUrl, StreamLimits, stream::encode_preflight};
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 pub(crate) struct Stranger {
     pub(crate) endpoint: Endpoint,
@@ -33,7 +35,11 @@ impl Stranger {
         let mode = RelayMode::custom([relay.parse().unwrap()]);
         let builder = Endpoint::builder(presets::Minimal).relay_mode(mode).clear_ip_transports();
         let endpoint = builder.bind_addr("127.0.0.1:0").unwrap().bind().await.unwrap();
-        endpoint.online().await;
+        // On a busy machine iroh may fail to measure the relay, and then tries again only when it is told to.
+        while timeout(Duration::from_secs(2), endpoint.online()).await.is_err() {
+            let url: RelayUrl = relay.parse().unwrap();
+            endpoint.insert_relay(url.clone(), Arc::new(url.into())).await;
+        }
         Self { endpoint, relay: Some(relay.to_owned()) }
     }
 
@@ -117,4 +123,20 @@ pub(crate) async fn closed(connection: &Connection) -> (CloseCode, String) {
 pub(crate) fn introduction(url: &PeerUrl) -> Vec<u8> {
     let frame = Frame::Preflight { data: bytes::Bytes::new() }.into_encoded();
     encode_preflight(url, frame, &StreamLimits::default()).unwrap().to_bytes().to_vec()
+}
+
+/// The same with these bytes in the place of the frame.
+pub(crate) fn introduction_of(url: &PeerUrl, frame: &[u8]) -> Vec<u8> {
+    let url = url.as_str().as_bytes();
+    let (body, named) = ((4 + url.len() + frame.len()) as u32, url.len() as u32);
+    [&[0], &body.to_be_bytes()[..], &named.to_be_bytes(), url, frame].concat()
+}
+
+/// Dials an address.
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    to: &PeerUrl,
+) -> Result<Connection, iroh::endpoint::ConnectError> {
+    let addr = EndpointAddr::new(to.peer_id().unwrap().parse().unwrap());
+    endpoint.connect(addr.with_ip_addr(to.socket_addr().unwrap()), Protocol::Quorate.alpn()).await
 }

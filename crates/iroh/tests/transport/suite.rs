@@ -1,39 +1,63 @@
 //! What every transport promises, held by this one.
 
-use quorate_iroh::{IrohConfig, IrohTransport};
-use quorate_testkit::transport as suite;
+use quorate_iroh::{IrohConfig, IrohTransport, SecretKey};
+use quorate_testkit::transport::{self as suite, MakeImp};
 use quorate_transport::{TxImp, TxImpHnd};
-use std::sync::Arc;
+use quorate_wire::PeerUrl;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
-async fn make(hnd: Arc<TxImpHnd>) -> Arc<dyn TxImp> {
-    IrohTransport::bind(IrohConfig::default(), hnd).await.unwrap()
+/// Nodes that all have this config, each under a key of its own.
+pub(crate) struct Nodes {
+    config: IrohConfig,
+    next: AtomicU8,
+    keys: Mutex<HashMap<PeerUrl, SecretKey>>,
 }
 
-macro_rules! checks {
-    ($($check:ident),* $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $check() {
-            suite::$check(&make).await;
-        }
-    )*};
+impl Nodes {
+    pub(crate) fn new(config: IrohConfig) -> Self {
+        Self { config, next: AtomicU8::new(1), keys: Mutex::default() }
+    }
 }
 
-checks! {
-    both_directions,
-    preflights_come_first_and_once,
-    frames_keep_their_order,
-    frames_of_every_size_arrive_whole,
-    a_refusal_reaches_both_sides,
-    a_disconnect_reason_reaches_both_sides,
-    a_peer_is_reached_again_after_a_disconnect,
-    first_sends_that_cross_all_arrive,
-    back_pressure_does_not_deadlock,
-    closing_is_polite_and_final,
-    the_counts_of_both_sides_agree,
+impl MakeImp for Nodes {
+    async fn make(&self, hnd: Arc<TxImpHnd>) -> Arc<dyn TxImp> {
+        let key = SecretKey::from_bytes(&[self.next.fetch_add(1, Ordering::Relaxed); 32]);
+        let config = IrohConfig { secret_key: Some(key.clone()), ..self.config.clone() };
+        let imp = IrohTransport::bind(config, hnd).await.unwrap();
+        imp.online().await;
+        self.keys.lock().unwrap().insert(imp.url().unwrap(), key);
+        imp
+    }
+
+    async fn make_again(&self, url: &PeerUrl, hnd: Arc<TxImpHnd>) -> Option<Arc<dyn TxImp>> {
+        let secret_key = self.keys.lock().unwrap().get(url).cloned();
+        let bind_addr = url.socket_addr().filter(|_| self.config.relay.is_none());
+        let bind_addr = bind_addr.unwrap_or(self.config.bind_addr);
+        let config = IrohConfig { secret_key, bind_addr, ..self.config.clone() };
+        let imp = loop {
+            // The transport that has the port may not have ended yet.
+            match IrohTransport::bind(config.clone(), Arc::clone(&hnd)).await {
+                Ok(imp) => break imp,
+                Err(error) => assert!(error.is_retryable(), "{error}"),
+            }
+            tokio::task::yield_now().await;
+        };
+        imp.online().await;
+        Some(imp)
+    }
 }
+
+quorate_testkit::conformance_tests!(Nodes::new(IrohConfig::default()));
 
 #[tokio::test(flavor = "current_thread")]
 async fn one_thread_is_enough() {
-    suite::both_directions(&make).await;
-    suite::first_sends_that_cross_all_arrive(&make).await;
+    let nodes = Nodes::new(IrohConfig::default());
+    suite::both_directions(&nodes).await;
+    suite::first_sends_that_cross_all_arrive(&nodes).await;
 }

@@ -4,12 +4,13 @@ use super::MakeImp;
 use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_transport::{
-    Refusal, SendOutcome, Transport, TransportConfig, TxHandler, TxImpHnd, TxModuleHandler, TxSpaceHandler,
+    Pause, Refusal, SendOutcome, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler,
+    TxSpaceHandler,
 };
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
-    atomic::{AtomicU32, Ordering},
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -46,6 +47,19 @@ pub struct Node {
 impl Node {
     /// A node on a transport that `make` builds. Peers that prove no key are allowed.
     pub async fn new(make: &impl MakeImp, config: TransportConfig) -> Self {
+        let build = async |hnd| Some(make.make(hnd).await);
+        Self::build(build, config).await.expect("every transport can be made")
+    }
+
+    /// A node at the address of one that is gone. `None` where `make` cannot.
+    pub async fn again(make: &impl MakeImp, url: &PeerUrl, config: TransportConfig) -> Option<Self> {
+        Self::build(async |hnd| make.make_again(url, hnd).await, config).await
+    }
+
+    async fn build(
+        imp: impl AsyncFnOnce(Arc<TxImpHnd>) -> Option<Arc<dyn TxImp>>,
+        config: TransportConfig,
+    ) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (heard, events) = mpsc::unbounded_channel();
         let ear = Arc::new(Ear {
@@ -53,17 +67,20 @@ impl Node {
             heard,
             veto: Mutex::default(),
             reject: Mutex::default(),
+            enough: Mutex::default(),
+            messages: AtomicUsize::new(0),
+            deaf_to: watch::Sender::new(None),
             unresponsive: watch::Sender::new(false),
         });
         let handler: Arc<dyn TxHandler> = ear.clone();
         let config = TransportConfig { allow_unauthenticated: true, ..config };
         let hnd = TxImpHnd::new(handler, config).expect("the suite's configs are valid");
-        let transport = Transport::new(Arc::clone(&hnd), make.make(hnd).await);
+        let transport = Transport::new(Arc::clone(&hnd), imp(hnd).await?);
         let space = transport.register_space_handler(SPACE, ear.clone());
         space.expect("the space is new").0.keep();
         let module = transport.register_module_handler(SPACE, MODULE, ear.clone());
         module.expect("the module is new").keep();
-        Self { transport, ear, events, url: OnceLock::new() }
+        Some(Self { transport, ear, events, url: OnceLock::new() })
     }
 
     /// Where the node is reached. Panics while it has no address.
@@ -117,9 +134,25 @@ impl Node {
         self.ear.set(None, Some(reason));
     }
 
+    /// Of all messages that this node hears in its life, so many are taken and the next is refused.
+    pub fn refuse_messages_after(&self, count: usize, reason: &'static str) {
+        *lock(&self.ear.enough) = Some((count, reason));
+    }
+
     /// From now on everybody is welcome.
     pub fn refuse_nothing(&self) {
         self.ear.set(None, None);
+        *lock(&self.ear.enough) = None;
+    }
+
+    /// From its next message on, nothing more is read from `peer`.
+    pub fn stop_reading_from(&self, peer: &PeerUrl) {
+        self.ear.deaf_to.send_replace(Some(peer.clone()));
+    }
+
+    /// From now on everybody is listened to.
+    pub fn read_again(&self) {
+        self.ear.deaf_to.send_replace(None);
     }
 
     /// Whether a peer was ever reported as unresponsive.
@@ -140,13 +173,42 @@ struct Ear {
     heard: mpsc::UnboundedSender<Event>,
     veto: Mutex<Option<&'static str>>,
     reject: Mutex<Option<&'static str>>,
+    /// After how many messages the next is refused, and in which words.
+    enough: Mutex<Option<(usize, &'static str)>>,
+    messages: AtomicUsize,
+    /// From whom nothing is read.
+    deaf_to: watch::Sender<Option<PeerUrl>>,
     unresponsive: watch::Sender<bool>,
 }
 
 impl Ear {
     fn set(&self, veto: Option<&'static str>, reject: Option<&'static str>) {
-        *self.veto.lock().unwrap_or_else(PoisonError::into_inner) = veto;
-        *self.reject.lock().unwrap_or_else(PoisonError::into_inner) = reject;
+        *lock(&self.veto) = veto;
+        *lock(&self.reject) = reject;
+    }
+
+    /// A message: whether it is one too many, and else what is heard.
+    fn message(&self, event: Event) -> Result<(), Refusal> {
+        let before = self.messages.fetch_add(1, Ordering::Relaxed);
+        match *lock(&self.enough) {
+            Some((count, reason)) if before >= count => Err(Refusal::new(reason)),
+            _ => {
+                self.hear(event);
+                Ok(())
+            }
+        }
+    }
+
+    /// For as long as `peer` is not listened to.
+    fn deafness(&self, peer: &PeerUrl) -> Option<Pause> {
+        if self.deaf_to.borrow().as_ref() != Some(peer) {
+            return None;
+        }
+        let mut deaf_to = self.deaf_to.subscribe();
+        Some(Box::pin(async move {
+            // The node that made this deaf may be gone: then it is over, too.
+            let _ = deaf_to.wait_for(Option::is_none).await;
+        }))
     }
 
     fn hear(&self, event: Event) {
@@ -155,8 +217,12 @@ impl Ear {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn answer(reason: &Mutex<Option<&'static str>>) -> Result<(), Refusal> {
-    match *reason.lock().unwrap_or_else(PoisonError::into_inner) {
+    match *lock(reason) {
         Some(reason) => Err(Refusal::new(reason)),
         None => Ok(()),
     }
@@ -184,8 +250,10 @@ impl TxHandler for Ear {
 #[async_trait]
 impl TxSpaceHandler for Ear {
     fn recv_space_notify(&self, peer: &PeerUrl, _: &SpaceId, data: Bytes) -> Result<(), Refusal> {
-        self.hear(Event::Notify { peer: peer.clone(), data });
-        Ok(())
+        self.message(Event::Notify { peer: peer.clone(), data })
+    }
+    fn pause(&self, peer: &PeerUrl) -> Option<Pause> {
+        self.deafness(peer)
     }
     async fn set_unresponsive(&self, _: &PeerUrl, _: quorate_base::Wall) {
         self.unresponsive.send_replace(true);
@@ -194,7 +262,9 @@ impl TxSpaceHandler for Ear {
 
 impl TxModuleHandler for Ear {
     fn recv_module_msg(&self, peer: &PeerUrl, _: &SpaceId, _: &ModuleId, data: Bytes) -> Result<(), Refusal> {
-        self.hear(Event::Module { peer: peer.clone(), data });
-        Ok(())
+        self.message(Event::Module { peer: peer.clone(), data })
+    }
+    fn pause(&self, peer: &PeerUrl) -> Option<Pause> {
+        self.deafness(peer)
     }
 }

@@ -3,3 +3,4 @@
 //! Everything here is a test: it panics when something is not as it must be.
 
 pub mod bench;
+pub mod node;

@@ -24,7 +24,7 @@ const MODULE: &str = "echo";
 const PEER: &str = "ws://host:80/sender";
 
 /// CPU time per message of that size.
-pub fn send_to_handler(payload: usize) -> Result<Pair, Box<dyn std::error::Error>> {
+pub fn send_to_handler(payload: usize) -> Result<Pair, Box<dyn std::error::Error + Send + Sync>> {
     let (theirs, ours) = (Theirs::new()?, Ours::new()?);
     let data = Bytes::from(vec![1; payload]);
     let pair = compare(
@@ -128,7 +128,7 @@ struct Ours {
 }
 
 impl Ours {
-    fn new() -> Result<Self, Box<dyn std::error::Error>> {
+    fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let (peer, space, module): (PeerUrl, _, _) =
             (PEER.parse()?, SpaceId::from_static(SPACE), ModuleId::from_static(MODULE));
         let seen = Arc::new(Counter::default());

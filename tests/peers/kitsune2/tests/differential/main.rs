@@ -23,7 +23,8 @@ use std::{cell::Cell, collections::BTreeSet};
 const SEQUENCES: u64 = 20_000;
 
 /// The differences on the list that no operation here can show, and why.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("By URL there is one connection", "here our side is driven by connections, not by URLs"),
     ("Unknown peers are not blocked", "a default of the handler, and here every handler answers"),
     ("TxHandler::has_local_agents is gone", "theirs panics here when it is called: nothing calls it"),
     ("Stats count frames and bytes on the wire", "theirs are the backend's, which here only takes notes"),
