@@ -6,7 +6,7 @@
 //! what the node says beside them must agree. The proofs are those of IN3 nodes (`in3.proof`), which for
 //! accounts are EIP-1186.
 //!
-//! **What it does not do.** It opens no connection and asks nobody: `quorate-query` does. It follows no
+//! **What it does not do.** It opens no connection and asks nobody. It follows no
 //! chain: a header that nobody vouches for makes a value [`Consistent`], never [`Anchored`]. It runs no
 //! contract code, so `eth_call` is not among the [questions](Question). It does not believe a node that
 //! something does not exist unless a trie shows it.
