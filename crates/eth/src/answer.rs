@@ -3,6 +3,8 @@
 //! The rule: fields that nothing proves (gas used by a transaction, total difficulty, a block's size, the
 //! index of a log in its block) are not here. Who wants them reads the node's JSON, and knows what that is.
 
+mod json;
+
 use crate::header::Header;
 use alloy_consensus::TxEnvelope;
 use alloy_eips::eip4895::Withdrawal;

@@ -13,7 +13,8 @@ use crate::error::{QuestionError, Reason, Rejected};
 use crate::json::Json;
 use crate::question::Question;
 use crate::trust::Trust;
-use crate::verify::{Depth, Unproven, Verdict, verify};
+use crate::verify::{Depth, Verdict, verify};
+use quorate_query::verified::Unproven;
 use serde_json::Value;
 
 /// The most responses and signers of one case.

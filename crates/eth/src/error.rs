@@ -70,6 +70,12 @@ pub enum Reason {
         /// Who should have signed.
         signer: Address,
     },
+    /// A signer who was asked for does not sign yet: the block is too young for it.
+    #[error("the signature of {signer} is missing: a signer holds the block not to be final yet")]
+    NotFinal {
+        /// Who should have signed.
+        signer: Address,
+    },
     /// A signature is by nobody who can be found out, or not low in `s`.
     #[error("the signature is invalid")]
     InvalidSignature,

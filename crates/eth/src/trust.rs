@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// The most signatures that are looked at in one answer.
 const MAX_SIGNATURES: usize = 256;
+/// What IN3's signers say of a block that is too young to be signed.
+const NOT_FINAL: i64 = -16_001;
 
 /// A value that follows from the header it came with. The node may have made up that header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,13 +103,14 @@ impl Trust {
             let reason = Reason::NotTrusted { number: header.number, trusted };
             return if trusted == hash { Ok(Some(Anchor::TrustedHash)) } else { Err(proof.reject(reason)) };
         }
-        let mut signed = Vec::new();
+        let (mut signed, mut young) = (Vec::new(), false);
         if !signatures.is_null() {
             let items = signatures.items()?;
             if items.len() > MAX_SIGNATURES {
                 return Err(signatures.reject(Reason::TooMany { max: MAX_SIGNATURES }));
             }
             for signature in items {
+                young |= signature.at("error").at("code").value().as_i64() == Some(NOT_FINAL);
                 // Signatures of other blocks belong to other headers of the same answer.
                 if signature.find("block").map(|block| block.u64()).transpose()? == Some(header.number) {
                     signed.push(self.signer(&signature, header.number, hash)?);
@@ -115,6 +118,7 @@ impl Trust {
             }
         }
         match self.signers.iter().find(|signer| !signed.contains(&Some(**signer))) {
+            Some(&signer) if young => Err(signatures.reject(Reason::NotFinal { signer })),
             Some(&signer) => Err(signatures.reject(Reason::NotSigned { signer })),
             None if self.signers.is_empty() => Ok(None),
             None => Ok(Some(Anchor::Signers(self.signers.clone()))),
@@ -186,6 +190,11 @@ impl<T> Verified<T> {
             Self::Consistent(consistent) => Err(consistent),
             Self::Anchored(anchored) => Ok(anchored),
         }
+    }
+
+    /// Whether nobody vouches for it.
+    pub const fn is_merely_consistent(&self) -> bool {
+        matches!(self, Self::Consistent(_))
     }
 
     /// The value, whatever it is worth.

@@ -18,6 +18,7 @@ use crate::question::{BlockId, Question};
 use crate::trie;
 use crate::trust::{Anchor, Trust, Verified};
 use alloy_primitives::{B256, Bytes};
+use quorate_query::verified::Unproven;
 use serde_json::Value;
 
 /// The most nodes in the proof of one key: one for each nibble of 32 bytes, and the last.
@@ -33,25 +34,6 @@ pub enum Verdict {
     Verified(Verified<Answer>),
     /// Nothing that could be verified, and nothing that convicts the node either.
     Unproven(Unproven),
-}
-
-/// An answer without proof, which ends no race alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unproven {
-    /// `null`: the node says that there is no such thing.
-    Null,
-    /// An error in place of a result.
-    Refused {
-        /// The JSON-RPC error's code; 0 where it has none.
-        code: i64,
-        /// Its message.
-        message: String,
-    },
-    /// An empty list, and no proof that nothing belongs into it.
-    Empty,
-    /// A result, and no proof, as none was asked for.
-    NotAsked,
 }
 
 /// How much proof was asked for.

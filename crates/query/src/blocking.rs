@@ -58,8 +58,7 @@ impl BlockingFederation {
         if let Some((peer, _)) = peers.iter().find(|(_, endpoint)| endpoint.scheme().is_websocket()) {
             return Err(BlockingError::Websocket(*peer));
         }
-        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
-        Ok(Self { peers: Arc::new(peers), count, agent: config.into() })
+        Ok(Self { peers: Arc::new(peers), count, agent: agent() })
     }
 
     /// How many peers there are.
@@ -134,19 +133,34 @@ impl BlockingFederation {
         let (agent, call, endpoint) = (self.agent.clone(), call.clone(), self.peers.get(&peer).cloned());
         move || {
             let endpoint = endpoint.ok_or(PeerError::UnknownPeer)?;
-            let url = format!("{}://{}{}", endpoint.url().scheme(), endpoint.authority(), endpoint.target());
-            let mut request = agent.post(url).header("content-type", "application/json");
-            if let Some(credentials) = endpoint.authorization() {
-                request = request.header("authorization", credentials);
-            }
-            let request = request.config().timeout_global(Some(timeout)).build();
-            let mut response =
-                request.send(&write_request(0, &call)[..]).map_err(|error| fault(&error, timeout))?;
-            let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
-            let body = Bytes::from(body.map_err(|error| fault(&error, timeout))?);
-            read_http_answer(response.status().as_u16(), &body, 0)
+            let (status, body) = post(&agent, &endpoint, &write_request(0, &call), timeout)?;
+            read_http_answer(status, &body, 0)
         }
     }
+}
+
+/// An agent that follows no redirect and uses no proxy.
+pub(crate) fn agent() -> Agent {
+    Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into()
+}
+
+/// Sends a body, and reads what comes: the status and the body.
+pub(crate) fn post(
+    agent: &Agent,
+    endpoint: &Endpoint,
+    body: &[u8],
+    timeout: Duration,
+) -> Result<(u16, Bytes), PeerError> {
+    let url = format!("{}://{}{}", endpoint.url().scheme(), endpoint.authority(), endpoint.target());
+    let mut request = agent.post(url).header("content-type", "application/json");
+    if let Some(credentials) = endpoint.authorization() {
+        request = request.header("authorization", credentials);
+    }
+    let request = request.config().timeout_global(Some(timeout)).build();
+    let mut response = request.send(body).map_err(|error| fault(&error, timeout))?;
+    let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
+    let body = Bytes::from(body.map_err(|error| fault(&error, timeout))?);
+    Ok((response.status().as_u16(), body))
 }
 
 fn fault(error: &ureq::Error, after: Duration) -> PeerError {

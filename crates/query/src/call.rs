@@ -12,6 +12,9 @@ use std::sync::Arc;
 pub struct Call {
     method: Arc<str>,
     params: Arc<str>,
+    /// A further member of the request, as it is written: `"name":json`.
+    member: Option<Arc<str>>,
+    whole: bool,
 }
 
 /// The one parameter that Fedimint's methods take.
@@ -24,7 +27,7 @@ struct ApiRequest<'a, T> {
 impl Call {
     /// A call of a federation without parameters: `[{"auth":null,"params":null}]`.
     pub fn bare(method: impl Into<Arc<str>>) -> Self {
-        Self { method: method.into(), params: r#"[{"auth":null,"params":null}]"#.into() }
+        Self::written(method.into(), r#"[{"auth":null,"params":null}]"#.into())
     }
 
     /// A call of a federation: its servers take an array of one object, `[{"auth":null,"params":…}]`.
@@ -55,7 +58,29 @@ impl Call {
     ///
     /// When `params` cannot be written as JSON.
     pub fn plain<T: Serialize>(method: impl Into<Arc<str>>, params: &T) -> Result<Self, serde_json::Error> {
-        Ok(Self { method: method.into(), params: serde_json::to_string(params)?.into() })
+        Ok(Self::written(method.into(), serde_json::to_string(params)?.into()))
+    }
+
+    const fn written(method: Arc<str>, params: Arc<str>) -> Self {
+        Self { method, params, member: None, whole: false }
+    }
+
+    /// With a further member beside method and params, as some protocols have (`in3`). The last one counts.
+    ///
+    /// # Errors
+    ///
+    /// When `value` cannot be written as JSON.
+    pub fn with_member<T: Serialize>(mut self, name: &str, value: &T) -> Result<Self, serde_json::Error> {
+        let member = format!("{}:{}", serde_json::to_string(name)?, serde_json::to_string(value)?);
+        self.member = Some(member.into());
+        Ok(self)
+    }
+
+    /// The answer is to be the whole response object, members beside the result included, whether it has a result or an error.
+    #[must_use]
+    pub const fn whole(mut self) -> Self {
+        self.whole = true;
+        self
     }
 
     /// The same method of a module instance: `module_{id}_{method}`.
@@ -73,6 +98,22 @@ impl Call {
     /// The parameters, as JSON.
     pub fn params(&self) -> &str {
         &self.params
+    }
+
+    /// The further member, as JSON writes it.
+    pub(crate) fn member(&self) -> Option<&str> {
+        self.member.as_deref()
+    }
+
+    /// How many bytes it has, without its envelope.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn len(&self) -> usize {
+        self.method.len() + self.params.len() + self.member().map_or(0, str::len)
+    }
+
+    /// Whether the answer is to be the whole response object.
+    pub const fn wants_whole(&self) -> bool {
+        self.whole
     }
 }
 

@@ -18,6 +18,7 @@ use crate::call::{Answer, Call};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectFault, PeerError};
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// Asks one peer. The trait of whoever brings a client of another kind.
@@ -25,6 +26,17 @@ use std::sync::Arc;
 pub trait Requester: Send + Sync + 'static {
     /// The peer's answer, or why there is none. Dropping the future gives the request up.
     async fn request(&self, call: &Call) -> Result<Answer, PeerError>;
+
+    /// The whole response objects to several calls, in the order of the calls, or why there are not all of them.
+    ///
+    /// By default each call is a request of its own, all at once. Who can send them as one body does so.
+    async fn batch(&self, calls: &[Call]) -> Result<Vec<Bytes>, PeerError> {
+        let requests = calls.iter().map(|call| {
+            let call = call.clone().whole();
+            async move { self.request(&call).await.map(|answer| answer.0) }
+        });
+        futures::future::try_join_all(requests).await
+    }
 }
 
 /// A client with one connection, which [`Reconnecting`] opens again when it is lost (seed `JsonRpcClient`).

@@ -87,6 +87,15 @@ impl Endpoint {
         &self.url
     }
 
+    /// The URL without user and password: what may be shown and kept.
+    pub fn public_url(&self) -> String {
+        let mut url = self.url.clone();
+        // A URL with a host takes both.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.into()
+    }
+
     /// How it is spoken to.
     pub const fn scheme(&self) -> Scheme {
         self.scheme

@@ -89,6 +89,34 @@ impl PeerError {
     }
 }
 
+/// An error of somebody else's code, kept whole. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reason(Arc<dyn Error + Send + Sync>);
+
+impl Reason {
+    /// Keeps an error.
+    pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+
+    /// The error as the type that it has, if it is that one.
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Reason {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
 /// Whose fault it is that there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -251,6 +279,9 @@ pub enum Malformed {
     /// An answer to a question that was never asked.
     #[error("it answered a question that was not asked")]
     UnknownId,
+    /// A batch without the answer to one of its questions.
+    #[error("it did not answer every question of the batch")]
+    Incomplete,
     /// Longer than allowed.
     #[error("its answer is longer than {max} bytes")]
     TooLarge {

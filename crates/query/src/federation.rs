@@ -4,7 +4,6 @@
 //! behind it but the connections.
 
 mod api;
-mod flights;
 
 pub use api::{ApiError, JoinError};
 
@@ -13,13 +12,13 @@ use crate::call::{Answer, Call};
 use crate::client::{ClientSettings, Requester, client};
 use crate::endpoint::Endpoint;
 use crate::error::PeerError;
+use crate::flights::Flights;
 use crate::peer::PeerId;
 use crate::query::Query;
 use crate::quorum::{Quorum, QuorumOutput};
 use crate::report::{QueryError, QueryReport};
 use crate::strategy::QueryStrategy;
 use bytes::Bytes;
-use flights::Flights;
 use quorate_base::{Mono, TokioClock};
 use quorate_versioning::{ModuleInstanceId, NumPeers};
 use serde::de::DeserializeOwned;
@@ -179,7 +178,7 @@ impl Federation {
                             None => machine.handle_failure(clock.now().mono, attempt, PeerError::UnknownPeer),
                         }
                     }
-                    QuorumOutput::Attempt(AttemptOutput::Cancel { attempt, .. }) => flights.stop(attempt),
+                    QuorumOutput::Attempt(AttemptOutput::Cancel { attempt, .. }) => flights.stop(&attempt),
                     QuorumOutput::Done(outcome) => return (outcome, machine, clock.now().mono),
                 }
             }

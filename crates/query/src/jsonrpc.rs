@@ -13,17 +13,37 @@ use std::io::Write;
 
 /// The request with this id.
 pub fn write_request(id: u64, call: &Call) -> Vec<u8> {
-    let params = call.params();
-    let mut request = Vec::with_capacity(params.len() + call.method().len() + 64);
+    let mut request = Vec::with_capacity(call.params().len() + call.method().len() + 64);
+    write_request_into(&mut request, id, call);
+    request
+}
+
+/// Several requests as one body; the first has this id, the others those that follow.
+pub fn write_batch(first: u64, calls: &[Call]) -> Vec<u8> {
+    let mut batch = vec![b'['];
+    for (id, call) in (first..).zip(calls) {
+        if batch.len() > 1 {
+            batch.push(b',');
+        }
+        write_request_into(&mut batch, id, call);
+    }
+    batch.push(b']');
+    batch
+}
+
+fn write_request_into(request: &mut Vec<u8>, id: u64, call: &Call) {
     request.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     // Writing to a vector cannot fail, and a string is always JSON.
     let _ = write!(request, "{id}");
     request.extend_from_slice(br#","method":"#);
-    let _ = serde_json::to_writer(&mut request, call.method().as_ref());
+    let _ = serde_json::to_writer(&mut *request, call.method().as_ref());
     request.extend_from_slice(br#","params":"#);
-    request.extend_from_slice(params.as_bytes());
+    request.extend_from_slice(call.params().as_bytes());
+    if let Some(member) = call.member() {
+        request.push(b',');
+        request.extend_from_slice(member.as_bytes());
+    }
     request.push(b'}');
-    request
 }
 
 /// What a peer sent.
@@ -52,6 +72,15 @@ struct Envelope<'a> {
     error: Option<ErrorObject<'a>>,
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
+}
+
+/// What tells to which question a response belongs; the rest is for whoever asked.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +137,47 @@ pub fn read_http_answer(status: u16, body: &Bytes, expected: u64) -> Result<Answ
     }
 }
 
+/// The response objects in the body of an HTTP response to `count` requests, whose ids begin at `first`: by their ids, whatever
+/// the order in which they came. A single request may be answered without an array.
+///
+/// # Errors
+///
+/// [`PeerError`]: fewer, more or other ids than were sent, a body that is no JSON-RPC, an error that belongs to no request, or
+/// the status.
+pub fn read_batch(status: u16, body: &Bytes, first: u64, count: usize) -> Result<Vec<Bytes>, PeerError> {
+    let success = (200..300).contains(&status);
+    let otherwise = |malformed: Malformed| match success {
+        true => malformed.into(),
+        false => PeerError::Http { status },
+    };
+    let objects: Vec<&RawValue> = match body.trim_ascii_start().first() {
+        Some(b'[') => serde_json::from_slice(body).map_err(|_| otherwise(Malformed::NotJsonRpc))?,
+        _ => vec![serde_json::from_slice(body).map_err(|_| otherwise(Malformed::NotJsonRpc))?],
+    };
+    if objects.len() > count {
+        return Err(otherwise(Malformed::UnknownId));
+    }
+    let mut answers = vec![None; count];
+    for object in objects {
+        let object = body.slice_ref(object.get().as_bytes());
+        let head: Head<'_> =
+            serde_json::from_slice(&object).map_err(|_| otherwise(Malformed::NotJsonRpc))?;
+        let place = match head.id.map(RawValue::get) {
+            // What cannot be read has no id; with one question it is clear which one is meant.
+            None | Some("null") if count == 1 && head.result.is_none() => Some(0),
+            None | Some("null") => None,
+            Some(id) => {
+                id.parse::<u64>().ok().and_then(|id| id.checked_sub(first)).and_then(|at| at.try_into().ok())
+            }
+        };
+        match place.and_then(|at: usize| answers.get_mut(at)) {
+            Some(answer @ None) => *answer = Some(object),
+            _ => return Err(otherwise(Malformed::UnknownId)),
+        }
+    }
+    answers.into_iter().collect::<Option<_>>().ok_or_else(|| otherwise(Malformed::Incomplete))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +224,43 @@ mod tests {
         assert_eq!(read(error), Ok(Incoming::Answer { id: 1, answer: Err(not_found) }));
         let nobodys = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#;
         assert_eq!(read(nobodys), Ok(Incoming::Unaddressed(RpcError::new(-32700, "Parse error"))));
+    }
+
+    #[test]
+    fn a_batch_is_put_in_order_by_its_ids() {
+        let body = Bytes::from_static(
+            br#" [{"id":8,"error":"no"}, {"jsonrpc":"2.0","id":7,"result":null,"in3":{"proof":{}}}]"#,
+        );
+        let answers = read_batch(200, &body, 7, 2).unwrap();
+        assert_eq!(&answers[0][..], br#"{"jsonrpc":"2.0","id":7,"result":null,"in3":{"proof":{}}}"#);
+        assert_eq!(&answers[1][..], br#"{"id":8,"error":"no"}"#);
+        let bare = Bytes::from_static(br#"{"id":7,"result":1}"#);
+        assert_eq!(read_batch(200, &bare, 7, 1).unwrap(), std::slice::from_ref(&bare));
+    }
+
+    #[test]
+    fn a_batch_with_other_ids_is_nobodys() {
+        let fault = |text: &'static str, count| {
+            read_batch(200, &Bytes::from_static(text.as_bytes()), 7, count).unwrap_err().to_string()
+        };
+        let unknown = Malformed::UnknownId.to_string();
+        assert_eq!(fault(r#"[{"id":7,"result":1},{"id":7,"result":2}]"#, 2), unknown);
+        assert_eq!(fault(r#"[{"id":6,"result":1}]"#, 1), unknown);
+        assert_eq!(fault(r#"[{"id":9,"result":1}]"#, 2), unknown);
+        assert_eq!(fault(r#"[{"result":1}]"#, 1), unknown);
+        assert_eq!(fault(r#"[{"id":7,"result":1},{"id":8,"result":2}]"#, 1), unknown);
+        assert_eq!(fault(r#"[{"id":7,"result":1}]"#, 2), Malformed::Incomplete.to_string());
+        assert_eq!(fault("oh", 1), Malformed::NotJsonRpc.to_string());
+        assert!(read_batch(502, &Bytes::from_static(b"<html>"), 0, 1).unwrap_err().is_retryable());
+    }
+
+    #[test]
+    fn a_further_member_stands_in_the_request() {
+        let call = Call::plain("eth_getBalance", &["0x1"]).unwrap().with_member("in3", &[1]).unwrap();
+        let one = r#"{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["0x1"],"in3":[1]}"#;
+        assert_eq!(String::from_utf8(write_request(1, &call)).unwrap(), one);
+        let two = write_batch(1, &[call.clone(), call]);
+        assert_eq!(String::from_utf8(two).unwrap(), format!("[{one},{}]", one.replacen(":1,", ":2,", 1)));
     }
 
     #[test]

@@ -54,16 +54,21 @@ mod endpoint;
 mod error;
 #[cfg(feature = "tokio")]
 mod federation;
+#[cfg(feature = "tokio")]
+mod flights;
 mod invite;
 pub mod jsonrpc;
 mod peer;
+pub mod pool;
 pub mod query;
 mod quorum;
 mod report;
+pub mod signer;
 mod status;
 pub mod strategy;
 mod text;
 mod transaction;
+pub mod verified;
 
 #[cfg(test)]
 mod sim;
@@ -78,7 +83,7 @@ pub use connect_info::{ConnectInfo, ConnectInfoError};
 pub use discovery::{Discovered, Discovery, DiscoveryConfig, DiscoveryError};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use error::{
-    ConnectError, ConnectFault, Fault, MAX_MESSAGE_BYTES, Malformed, PeerError, RpcError, RpcErrorKind,
+    ConnectError, ConnectFault, Fault, MAX_MESSAGE_BYTES, Malformed, PeerError, Reason, RpcError, RpcErrorKind,
 };
 #[cfg(feature = "tokio")]
 pub use federation::{ApiError, EmptyFederation, Explained, Federation, JoinError};

@@ -6,14 +6,13 @@
 //! They speak JSON-RPC 2.0 over websocket and over HTTP/1.1 on the same port, as Fedimint's servers do, and check requests as those
 //! do: an unknown method is -32601, anything but an array of one object -32602.
 
-mod connection;
 mod fault;
-mod http;
 mod script;
 
 pub use fault::{Fault, UnknownFault};
 pub use script::{LIVE_VERSION, lie};
 
+use crate::server::{self, Reaction, Service};
 use script::Script;
 use serde_json::Value;
 use std::io;
@@ -190,8 +189,16 @@ impl Shared {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn count_request(&self) {
+}
+
+impl Service for Shared {
+    fn lets_in(&self, authorization: Option<&[u8]>) -> bool {
+        self.lock().lets_in(authorization)
+    }
+
+    fn react(&self, request: &[u8]) -> Reaction {
         self.requests.fetch_add(1, Ordering::SeqCst);
+        self.lock().react(request)
     }
 }
 
@@ -235,7 +242,7 @@ async fn listen(
             accepted = accepting => {
                 if let Ok((stream, _)) = accepted {
                     shared.connections.fetch_add(1, Ordering::SeqCst);
-                    connections.spawn(connection::serve(stream, shared.clone()));
+                    connections.spawn(server::serve(stream, shared.clone()));
                 }
             }
         }

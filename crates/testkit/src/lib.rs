@@ -10,10 +10,11 @@
 //! | `netns` | [`netns`] | [`netns::alone`]: a test where there is no network but loopback |
 //! | `relay` | [`relay`] | [`relay::Relay`]: an iroh relay on loopback |
 //! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
+//! | `proof-nodes` | [`proof_nodes`] | [`proof_nodes::ProofNode`]: Ethereum nodes with proofs on loopback sockets, honest and not |
 //! | `guardians` | [`guardians`] | [`guardians::Guardians`]: scripted guardians of a federation on loopback sockets |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
-//! **What it does not do.** But for `relay` and `guardians` it opens no socket, sleeps never and reads no clock: a simulated
+//! **What it does not do.** But for `relay`, `guardians` and `proof-nodes` it opens no socket, sleeps never and reads no clock: a simulated
 //! minute costs what the machines compute in it. It panics where a test has to fail, and prints the seed when it does.
 //!
 #![cfg_attr(
@@ -42,8 +43,12 @@ pub mod guardians;
 pub mod netns;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(feature = "proof-nodes")]
+pub mod proof_nodes;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(feature = "transport")]

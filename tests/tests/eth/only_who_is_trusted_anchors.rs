@@ -102,8 +102,11 @@ fn a_refusal_in_place_of_a_signature_is_a_missing_signature() {
     let chain = chain();
     let request = balance(&chain);
     let mut answer = ask(&chain, &request, &signed_by(&[1]));
-    answer["in3"]["proof"]["signatures"] =
-        json!([{ "block": 5, "error": { "code": -16001, "message": "not final" } }]);
-    let error = check(&request, &answer, &trusting(&[1]), Depth::Standard).unwrap_err();
-    assert_eq!(error.reason, Reason::NotSigned { signer: address(&key(1)) });
+    let signer = address(&key(1));
+    for (code, reason) in [(-32603, Reason::NotSigned { signer }), (-16001, Reason::NotFinal { signer })] {
+        answer["in3"]["proof"]["signatures"] =
+            json!([{ "block": 5, "error": { "code": code, "message": "no" } }]);
+        let error = check(&request, &answer, &trusting(&[1]), Depth::Standard).unwrap_err();
+        assert_eq!(error.reason, reason);
+    }
 }

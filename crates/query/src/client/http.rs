@@ -5,7 +5,7 @@ use super::{ClientSettings, Requester};
 use crate::call::{Answer, Call};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectFault, Malformed, PeerError};
-use crate::jsonrpc::{read_http_answer, write_request};
+use crate::jsonrpc::{read_batch, read_http_answer, write_batch, write_request};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -52,15 +52,14 @@ impl HttpClient {
         Ok(sender)
     }
 
-    fn request(&self, id: u64, call: &Call) -> Result<http::Request<Full<Bytes>>, ConnectFault> {
+    fn request(&self, body: Bytes) -> Result<http::Request<Full<Bytes>>, ConnectFault> {
         let mut request = http::Request::post(self.endpoint.target())
             .header(HOST, self.endpoint.authority())
             .header(CONTENT_TYPE, "application/json");
         if let Some(credentials) = self.endpoint.authorization() {
             request = request.header(AUTHORIZATION, credentials);
         }
-        let body = Full::new(Bytes::from(write_request(id, call)));
-        request.body(body).map_err(|_| ConnectFault::BadEndpoint)
+        request.body(Full::new(body)).map_err(|_| ConnectFault::BadEndpoint)
     }
 
     /// An idle connection, or a new one; whether it is new.
@@ -75,10 +74,15 @@ impl HttpClient {
         Ok((self.connect().await.map_err(|fault| PeerError::Connect(fault.into()))?, true))
     }
 
-    async fn exchange(&self, id: u64, call: &Call) -> Result<(http::StatusCode, Bytes), PeerError> {
+    async fn exchange(&self, body: Vec<u8>) -> Result<(u16, Bytes), PeerError> {
+        if body.len() > self.settings.max_request_bytes {
+            return Err(PeerError::Busy { max: self.settings.max_waiting.get() });
+        }
+        let body = Bytes::from(body);
+        let _one_of_few = self.connections.acquire().await.map_err(|_| PeerError::Closed)?;
         loop {
             let (mut sender, new) = self.sender().await?;
-            let request = self.request(id, call).map_err(|fault| PeerError::Connect(fault.into()))?;
+            let request = self.request(body.clone()).map_err(|fault| PeerError::Connect(fault.into()))?;
             let response = match sender.send_request(request).await {
                 Ok(response) => response,
                 // The peer closed a kept connection before it saw the request: once more, on another one.
@@ -86,7 +90,7 @@ impl HttpClient {
                 Err(error) if error.is_parse() => return Err(Malformed::Framing.into()),
                 Err(_) => return Err(PeerError::Closed),
             };
-            let status = response.status();
+            let status = response.status().as_u16();
             let max = self.settings.max_answer_bytes;
             let body = Limited::new(response.into_body(), max).collect().await;
             let body = body.map_err(|error| match error.is::<LengthLimitError>() {
@@ -104,13 +108,18 @@ impl HttpClient {
 #[async_trait]
 impl Requester for HttpClient {
     async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
-        let max = self.settings.max_waiting.get();
-        if call.params().len() > self.settings.max_request_bytes {
-            return Err(PeerError::Busy { max });
-        }
-        let _one_of_few = self.connections.acquire().await.map_err(|_| PeerError::Closed)?;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (status, body) = self.exchange(id, call).await?;
-        read_http_answer(status.as_u16(), &body, id)
+        let (status, body) = self.exchange(write_request(id, call)).await?;
+        if call.wants_whole() {
+            let whole = read_batch(status, &body, id, 1)?.pop();
+            return whole.map(Answer).ok_or_else(|| Malformed::Incomplete.into());
+        }
+        read_http_answer(status, &body, id)
+    }
+
+    async fn batch(&self, calls: &[Call]) -> Result<Vec<Bytes>, PeerError> {
+        let first = self.next_id.fetch_add(calls.len() as u64, Ordering::Relaxed);
+        let (status, body) = self.exchange(write_batch(first, calls)).await?;
+        read_batch(status, &body, first, calls.len())
     }
 }

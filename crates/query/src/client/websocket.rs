@@ -90,7 +90,7 @@ impl JsonRpcClient for WebsocketClient {
     }
 
     async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
-        let bytes = call.params().len() + call.method().len();
+        let bytes = call.len();
         let busy = PeerError::Busy { max: self.max_waiting };
         let before = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         let charge = Charge { bytes, total: self.waiting_bytes.clone() };
@@ -137,6 +137,7 @@ fn handshake_fault(error: tokio_websockets::Error) -> ConnectFault {
 /// A request that has no answer yet.
 struct Waiting {
     reply: Reply,
+    whole: bool,
     _charge: Charge,
 }
 
@@ -235,7 +236,7 @@ impl Connection {
         let id = self.next_id;
         self.next_id += 1;
         let message = Message::text(Bytes::from(write_request(id, &request.call)));
-        self.waiting.insert(id, Waiting { reply: request.reply, _charge: request.charge });
+        self.waiting.insert(id, Waiting { reply: request.reply, whole: request.call.wants_whole(), _charge: request.charge });
         self.socket.feed(message).await.map_err(|error| self.socket_fault(&error))
     }
 
@@ -246,9 +247,11 @@ impl Connection {
         if !message.is_text() && !message.is_binary() {
             return Ok(());
         }
-        match read_message(&Bytes::from(message.into_payload()))? {
+        let message = Bytes::from(message.into_payload());
+        match read_message(&message)? {
             Incoming::Answer { id, answer } => match self.waiting.remove(&id) {
                 Some(waiting) => {
+                    let answer = if waiting.whole { Ok(Answer(message)) } else { answer };
                     // Whoever gave it up in the meantime does not mind.
                     let _ = waiting.reply.send(answer.map_err(PeerError::Rpc));
                     Ok(())

@@ -1,6 +1,7 @@
 //! What a guardian answers: values by method, and what its fault makes of them.
 
 use super::Fault;
+use crate::server::Reaction;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,17 +15,6 @@ pub(crate) struct Script {
     answers: BTreeMap<String, Value>,
     authorization: Option<String>,
     flips: u64,
-}
-
-/// What is done with one request.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Reaction {
-    /// These messages, in this order, after this long.
-    Say(Duration, Vec<Vec<u8>>),
-    /// Nothing.
-    Nothing,
-    /// The connection is closed.
-    Close,
 }
 
 impl Script {

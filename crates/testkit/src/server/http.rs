@@ -1,7 +1,6 @@
-//! A guardian's HTTP/1.1: POST with a JSON-RPC request, connections kept.
+//! A scripted server's HTTP/1.1: POST with a JSON-RPC request, connections kept.
 
-use super::Shared;
-use super::script::Reaction;
+use super::{Reaction, Service};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,7 +8,7 @@ use tokio::net::TcpStream;
 /// The longest head and body.
 const MAX_BYTES: usize = 4 << 20;
 
-pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+pub(super) async fn serve(mut stream: TcpStream, service: Arc<dyn Service>) {
     let mut buffer = Vec::new();
     while let Some((head, length)) = read_head(&mut stream, &mut buffer).await {
         while buffer.len() < head + length {
@@ -20,16 +19,14 @@ pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         }
         let rest = buffer.split_off(head + length);
         let request = std::mem::replace(&mut buffer, rest);
-        shared.count_request();
-        let reaction = shared.lock().react(request.get(head..).unwrap_or_default());
-        let (after, answers) = match reaction {
+        let (after, answers) = match service.react(request.get(head..).unwrap_or_default()) {
             Reaction::Say(after, answers) => (after, answers),
             Reaction::Close => return,
             // Held open until the peer gives up.
             Reaction::Nothing => std::future::pending().await,
         };
         tokio::time::sleep(after).await;
-        // HTTP has one answer to a request; what a duplicating guardian says twice stands behind it.
+        // HTTP has one answer to a request; what a duplicating server says twice stands behind it.
         for answer in answers {
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",

@@ -1,7 +1,6 @@
-//! One connection to a guardian: a websocket or HTTP, by what comes first.
+//! One connection to a scripted server: a websocket or HTTP, by what comes first.
 
-use super::script::Reaction;
-use super::{Shared, http};
+use super::{Reaction, Service, http};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use std::sync::Arc;
@@ -24,19 +23,19 @@ struct Head {
     let_in: bool,
 }
 
-pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+pub(crate) async fn serve(stream: TcpStream, service: Arc<dyn Service>) {
     // Small messages that somebody waits for.
     let _ = stream.set_nodelay(true);
-    let Ok(Some(head)) = tokio::time::timeout(PATIENCE, peek(&stream, &shared)).await else { return };
+    let Ok(Some(head)) = tokio::time::timeout(PATIENCE, peek(&stream, &*service)).await else { return };
     match head {
         Head { let_in: false, .. } => refuse(stream).await,
-        Head { websocket: true, .. } => websocket(stream, shared).await,
-        Head { websocket: false, .. } => http::serve(stream, shared).await,
+        Head { websocket: true, .. } => websocket(stream, service).await,
+        Head { websocket: false, .. } => http::serve(stream, service).await,
     }
 }
 
 /// Looks at the head and leaves it where it is.
-async fn peek(stream: &TcpStream, shared: &Shared) -> Option<Head> {
+async fn peek(stream: &TcpStream, service: &dyn Service) -> Option<Head> {
     let mut buffer = vec![0; MAX_HEAD];
     let mut seen = 0;
     loop {
@@ -53,7 +52,7 @@ async fn peek(stream: &TcpStream, shared: &Shared) -> Option<Head> {
             };
             return Some(Head {
                 websocket: header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")),
-                let_in: shared.lock().lets_in(header("authorization")),
+                let_in: service.lets_in(header("authorization")),
             });
         }
         // Peeking does not wait for more than was there.
@@ -75,7 +74,7 @@ async fn refuse(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
 }
 
-async fn websocket(stream: TcpStream, shared: Arc<Shared>) {
+async fn websocket(stream: TcpStream, service: Arc<dyn Service>) {
     let Ok((_, mut socket)) = ServerBuilder::new().accept(stream).await else { return };
     let (later, mut due) = mpsc::channel::<Vec<u8>>(QUEUE);
     loop {
@@ -96,9 +95,7 @@ async fn websocket(stream: TcpStream, shared: Arc<Shared>) {
         if !message.is_text() && !message.is_binary() {
             continue;
         }
-        shared.count_request();
-        let reaction = shared.lock().react(message.as_payload());
-        match reaction {
+        match service.react(message.as_payload()) {
             Reaction::Nothing => {}
             Reaction::Close => return,
             Reaction::Say(Duration::ZERO, answers) => {
@@ -123,7 +120,7 @@ async fn websocket(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// Text where it is text; a guardian that sends garbage sends it as binary.
+/// Text where it is text; a server that sends garbage sends it as binary.
 fn text(answer: Vec<u8>) -> Message {
     match String::from_utf8(answer) {
         Ok(answer) => Message::text(answer),

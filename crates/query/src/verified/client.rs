@@ -1,0 +1,330 @@
+//! The async driver: nodes, a transport, a signer, and a request as a future.
+//!
+//! The rule: dropping the future drops what is in flight. Every answer comes in singly, and a transport is told exactly once when
+//! a request that used it is over, whatever became of it.
+
+use super::outputs::{ExchangeId, SignId, VerifiedOutput};
+use super::report::{Success, VerifiedError, VerifiedFailure};
+use super::{Verified, VerifiedConfig, Verifier};
+use crate::call::Call;
+use crate::client::{ClientSettings, Requester, client};
+use crate::error::PeerError;
+use crate::flights::Flights;
+use crate::pool::{Node, Pool, PoolSnapshot, PoolStoreError};
+use crate::signer::{SignError, Signed, Signer};
+use async_trait::async_trait;
+use bytes::Bytes;
+use quorate_base::{Mono, Store, TokioClock};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::sleep_until;
+
+/// How many clients of nodes are kept; beyond that all are made anew.
+const MAX_CLIENTS: usize = 1_024;
+/// How long what is known of the nodes may be newer than what is stored.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Reaches nodes.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Sends calls to a node, and brings the whole response objects in the order of the calls. Dropping the future gives the
+    /// exchange up. `request` is the same for all exchanges of one request.
+    async fn exchange(&self, request: u64, node: &Node, calls: &[Call]) -> Result<Vec<Bytes>, PeerError>;
+
+    /// The request is over. Called exactly once for each request that sent anything, also when it was given up (seed
+    /// `REQ_ACTION_CLEANUP`).
+    fn cleanup(&self, request: u64) {
+        let _ = request;
+    }
+}
+
+/// Nodes by HTTP or websocket, as their URLs say; connections are kept.
+pub struct Clients {
+    settings: Arc<ClientSettings>,
+    clients: Mutex<HashMap<String, Arc<dyn Requester>>>,
+}
+
+impl Clients {
+    /// Without a connection yet.
+    pub fn new(settings: ClientSettings) -> Self {
+        Self { settings: Arc::new(settings), clients: Mutex::default() }
+    }
+
+    fn of(&self, node: &Node) -> Arc<dyn Requester> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let url = node.endpoint.url().as_str();
+        if let Some(there) = clients.get(url) {
+            return there.clone();
+        }
+        if clients.len() >= MAX_CLIENTS {
+            clients.clear();
+        }
+        let made = client(node.endpoint.clone(), self.settings.clone());
+        clients.insert(url.to_owned(), made.clone());
+        made
+    }
+}
+
+#[async_trait]
+impl Transport for Clients {
+    async fn exchange(&self, _request: u64, node: &Node, calls: &[Call]) -> Result<Vec<Bytes>, PeerError> {
+        self.of(node).batch(calls).await
+    }
+}
+
+/// Asks nodes, and believes what a [`Verifier`] verified. Cheap to clone; pool and connections are shared.
+pub struct VerifiedClient<V> {
+    shared: Arc<Shared<V>>,
+    config: VerifiedConfig,
+}
+
+struct Shared<V> {
+    verifier: Arc<V>,
+    pool: Mutex<Pool>,
+    transport: Arc<dyn Transport>,
+    signer: Option<Arc<dyn Signer>>,
+    store: Option<Arc<dyn Store>>,
+    saved: Mutex<Option<Mono>>,
+    clock: TokioClock,
+    next: AtomicU64,
+    seed: u64,
+}
+
+impl<V> Clone for VerifiedClient<V> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), config: self.config.clone() }
+    }
+}
+
+impl<V: Verifier + 'static> VerifiedClient<V>
+where
+    V::Request: 'static,
+    V::Output: 'static,
+{
+    /// Asks the nodes of `pool` by `transport`.
+    pub fn new(verifier: V, pool: Pool, transport: impl Transport) -> Self {
+        let shared = Shared {
+            verifier: Arc::new(verifier),
+            pool: Mutex::new(pool),
+            transport: Arc::new(transport),
+            signer: None,
+            store: None,
+            saved: Mutex::new(None),
+            clock: TokioClock::new(),
+            next: AtomicU64::new(0),
+            // Without randomness the same nodes come first for all, which is harmless.
+            seed: getrandom::u64().unwrap_or(0),
+        };
+        Self { shared: Arc::new(shared), config: VerifiedConfig::default() }
+    }
+
+    /// Another way to go about requests. Clones made before keep theirs.
+    #[must_use]
+    pub fn with_config(mut self, config: VerifiedConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Who signs. Call it before the client is cloned.
+    #[must_use]
+    pub fn with_signer(mut self, signer: impl Signer) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.signer = Some(Arc::new(signer));
+        }
+        self
+    }
+
+    /// Keeps what is known of the nodes, and begins with what the store has of them. Call it before the client is cloned. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolStoreError`], when the store cannot be read.
+    pub fn with_store(mut self, store: Arc<dyn Store>) -> Result<Self, PoolStoreError> {
+        let now = self.shared.clock.now().mono;
+        self.shared.pool().load(now, &*store)?;
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.store = Some(store);
+        }
+        Ok(self)
+    }
+
+    /// Asks, and waits for a verified value.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifiedError`], by the deadline at the latest, with what every node did.
+    pub async fn ask(&self, request: V::Request) -> Result<Success<V::Output>, VerifiedError> {
+        let mut run = Run::begin(self.shared.clone(), request, self.config.clone());
+        let outcome = run.until_done().await;
+        if run.machine.poll_timeout().is_some() {
+            tokio::spawn(run.finish_audits());
+        }
+        self.shared.save_now_and_then().await;
+        outcome
+    }
+
+    /// What is known of every node.
+    pub fn snapshot(&self) -> PoolSnapshot {
+        let now = self.shared.clock.now().mono;
+        self.shared.pool().snapshot(now)
+    }
+
+    /// Changes the pool: takes nodes in.
+    pub fn with_pool<R>(&self, change: impl FnOnce(&mut Pool) -> R) -> R {
+        change(&mut self.shared.pool())
+    }
+
+    /// Stores what is known of the nodes. It is done by itself after requests, at most once a second.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolStoreError`]. Without a store nothing happens.
+    pub async fn save(&self) -> Result<(), PoolStoreError> {
+        self.shared.save().await
+    }
+}
+
+impl<V> Shared<V> {
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn save(&self) -> Result<(), PoolStoreError> {
+        let Some(store) = self.store.clone() else { return Ok(()) };
+        let now = self.clock.now().mono;
+        let batch = self.pool().to_batch(now)?;
+        let written = tokio::task::spawn_blocking(move || store.commit(batch)).await;
+        // A store that panics is the caller's; nothing of ours depends on it.
+        written.map_or(Ok(()), |written| Ok(written?))
+    }
+
+    async fn save_now_and_then(&self) {
+        let now = self.clock.now().mono;
+        {
+            let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.store.is_none() || saved.is_some_and(|saved| now < saved + SAVE_EVERY) {
+                return;
+            }
+            *saved = Some(now);
+        }
+        if let Err(error) = self.save().await {
+            tracing::debug!(%error, "what is known of the nodes could not be stored");
+        }
+    }
+}
+
+type Exchanged = Result<Vec<Bytes>, PeerError>;
+
+/// One request under way.
+struct Run<V: Verifier> {
+    machine: Verified<V>,
+    exchanges: Flights<'static, ExchangeId, Exchanged>,
+    signings: Flights<'static, SignId, Result<Signed, SignError>>,
+    cleanup: Cleanup,
+    shared: Arc<Shared<V>>,
+}
+
+/// Tells the transport that a request is over.
+struct Cleanup {
+    transport: Arc<dyn Transport>,
+    request: u64,
+    used: bool,
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        if self.used {
+            self.transport.cleanup(self.request);
+        }
+    }
+}
+
+impl<V: Verifier + 'static> Run<V> {
+    fn begin(shared: Arc<Shared<V>>, request: V::Request, config: VerifiedConfig) -> Self {
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
+        let seed = shared.seed.wrapping_add(number);
+        let now = shared.clock.now().mono;
+        let machine =
+            Verified::new(now, &mut shared.pool(), shared.verifier.clone(), request, config, seed);
+        let cleanup = Cleanup { transport: shared.transport.clone(), request: number, used: false };
+        Self { machine, exchanges: Flights::new(), signings: Flights::new(), cleanup, shared }
+    }
+
+    async fn until_done(&mut self) -> Result<Success<V::Output>, VerifiedError> {
+        loop {
+            while let Some(output) = self.machine.poll_output() {
+                if let Some(outcome) = self.act(output) {
+                    return outcome;
+                }
+            }
+            if !self.wait().await {
+                // The machine ends by its deadline; it cannot run out of things to wait for before.
+                return Err(VerifiedError {
+                    failure: VerifiedFailure::Cancelled,
+                    report: Box::new(self.machine.report().clone()),
+                });
+            }
+        }
+    }
+
+    /// Waits for the answers that lost, to hold them to their proofs.
+    async fn finish_audits(mut self) {
+        while self.wait().await {
+            while let Some(output) = self.machine.poll_output() {
+                self.act(output);
+            }
+        }
+    }
+
+    fn act(&mut self, output: VerifiedOutput<V::Output>) -> Option<Result<Success<V::Output>, VerifiedError>> {
+        match output {
+            VerifiedOutput::Ask { exchange, node, calls, .. } => {
+                let node = self.shared.pool().node(node).cloned();
+                let (transport, request) = (self.cleanup.transport.clone(), self.cleanup.request);
+                self.cleanup.used = true;
+                let flight = async move {
+                    let node = node.ok_or(PeerError::UnknownPeer)?;
+                    transport.exchange(request, &node, &calls).await
+                };
+                self.exchanges.start(exchange, Box::pin(flight));
+            }
+            VerifiedOutput::Cancel { exchange, .. } => self.exchanges.stop(&exchange),
+            VerifiedOutput::Sign { id, request, fetched } => {
+                let signer = self.shared.signer.clone();
+                let flight = async move {
+                    let signer = signer.ok_or(SignError::NoSigner)?;
+                    signer.sign(&request, &fetched).await
+                };
+                self.signings.start(id, Box::pin(flight));
+            }
+            VerifiedOutput::Done(outcome) => return Some(outcome),
+        }
+        None
+    }
+
+    /// Waits for what comes next, and tells the machine. False when there is nothing to wait for.
+    async fn wait(&mut self) -> bool {
+        let Some(at) = self.machine.poll_timeout() else { return false };
+        let clock = self.shared.clock;
+        let now = || clock.now().mono;
+        tokio::select! {
+            biased;
+            (exchange, outcome) = self.exchanges.next() => {
+                let mut pool = self.shared.pool();
+                match outcome {
+                    Ok(answers) => self.machine.handle_answers(now(), &mut pool, exchange, answers),
+                    Err(error) => self.machine.handle_failure(now(), &mut pool, exchange, error),
+                }
+            }
+            (id, signed) = self.signings.next() => {
+                self.machine.handle_signed(now(), &mut self.shared.pool(), id, signed);
+            }
+            () = sleep_until(clock.instant(at)) => {
+                self.machine.handle_timeout(now(), &mut self.shared.pool());
+            }
+        }
+        true
+    }
+}
