@@ -57,7 +57,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Runs a job that needs a runtime.
-fn drive(job: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+pub(crate) fn drive(job: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::usage(format!("the runtime did not start: {error}")))?;
     let outcome = runtime.block_on(job);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Whom to ask.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(id = "Whom", multiple = false)]
 pub(crate) struct Whom {
     /// The guardians' URLs in the order of their numbers: ws, wss, http or https
     #[arg(long, value_name = "URL,URL…", value_delimiter = ',')]
@@ -33,10 +33,13 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) fn config(&self) -> Result<AttemptsConfig, Failure> {
+    pub(crate) fn timeout(&self) -> Result<Duration, Failure> {
         let timeout = Duration::try_from_secs_f64(self.timeout).ok().filter(|timeout| !timeout.is_zero());
-        let timeout = timeout.ok_or_else(|| Failure::usage("--timeout takes seconds, more than 0"))?;
-        Ok(AttemptsConfig::default().within(timeout))
+        timeout.ok_or_else(|| Failure::usage("--timeout takes seconds, more than 0"))
+    }
+
+    pub(crate) fn config(&self) -> Result<AttemptsConfig, Failure> {
+        Ok(AttemptsConfig::default().within(self.timeout()?))
     }
 }
 
@@ -45,6 +48,9 @@ impl Whom {
     pub(crate) async fn federation(&self, patience: AttemptsConfig) -> Result<Federation, Failure> {
         let settings = ClientSettings::new().map_err(|fault| Failure::failed(chain(&fault)))?;
         let Some(code) = &self.invite else {
+            if self.peers.is_empty() {
+                return Err(Failure::usage("whom to ask is missing: --peers URL,URL… or --invite CODE"));
+            }
             let endpoints = self.peers.iter().enumerate().map(|(peer, url)| {
                 let peer = u16::try_from(peer).map_err(|_| Failure::usage("there are too many guardians"))?;
                 let endpoint = url.parse::<Endpoint>();

@@ -3,7 +3,9 @@
 //! The rule: every case gets a verdict of its own, and only the exit code sums them up.
 
 mod case;
+mod nodes;
 
+use crate::commands::drive;
 use crate::exit::Failure;
 use crate::output;
 use case::{Case, Verdict};
@@ -29,6 +31,10 @@ enum Job {
     ///
     /// Exit codes: 0 every case was judged, 1 a verdict is not the expected one, 2 something is no case.
     Check(Check),
+    /// Run Ethereum nodes with proofs on 127.0.0.1 until interrupted, faulty ones among them, to try things on
+    ///
+    /// What they know is a chain with real tries that is made from a seed; nothing in it is executed.
+    Nodes(nodes::Nodes),
 }
 
 #[derive(Debug, Args)]
@@ -56,9 +62,12 @@ enum Expected {
     Reject,
 }
 
-/// Judges what there is.
+/// Judges what there is, or runs nodes.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Job::Check(check) = arguments.job;
+    let check = match arguments.job {
+        Job::Check(check) => check,
+        Job::Nodes(arguments) => return drive(nodes::run(arguments)),
+    };
     let mut tally = Tally { check: &check, cases: 0, unexpected: 0, broken: 0 };
     match (&check.jsonl, &check.file) {
         (Some(path), _) => lines(path, &mut tally)?,

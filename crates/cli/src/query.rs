@@ -1,4 +1,6 @@
-//! `quorate query`: one question to a federation, and the value that enough of it agree on.
+//! `quorate query`: one question to a federation, and the value that enough of it agree on; or to nodes that prove it.
+
+mod verified;
 
 use crate::exit::Failure;
 use crate::federation::{Patience, Whom, no_agreement, peers_json, table};
@@ -14,16 +16,19 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-/// Ask a federation, and print the value on which enough of its guardians agree
+/// Ask a federation, and print the value on which enough of its guardians agree; or nodes, and print what they prove
 ///
-/// Exit codes: 0 agreed, 1 no agreement (with a table of who answered what), 2 the options cannot be used.
+/// Exit codes: 0 agreed or proven, 1 neither (with a table of who answered what), 2 the options cannot be used.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     whom: Whom,
     /// The method, such as session_count
     method: String,
-    /// The parameters, as JSON
+    /// The parameters of a call with --verify, one after the other: JSON, or else taken as texts
+    #[arg(value_name = "PARAM", requires = "verify", conflicts_with = "params")]
+    positional: Vec<String>,
+    /// The parameters, as JSON; with --verify an array
     #[arg(long, value_name = "JSON", default_value = "null")]
     params: String,
     /// Ask a module instance: the method becomes module_ID_METHOD
@@ -40,6 +45,8 @@ pub(crate) struct Arguments {
     /// Print one JSON object instead of the value alone
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    verification: verified::Verification,
 }
 
 /// What makes the answers one value.
@@ -69,6 +76,13 @@ enum Strategy {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let params: Value = serde_json::from_str(&arguments.params)
         .map_err(|error| Failure::usage(format!("--params is not JSON: {error}")))?;
+    if arguments.verification.is_wanted() {
+        let positional = arguments.positional.iter().map(|text| verified::parameter(text));
+        let params = if params.is_null() { positional.collect() } else { params };
+        let timeout = arguments.patience.timeout()?;
+        let (explain, json) = (arguments.explain, arguments.json);
+        return arguments.verification.run(&arguments.method, &params, timeout, explain, json).await;
+    }
     let call = Call::new(arguments.method.as_str(), &params)
         .map_err(|error| Failure::usage(format!("--params cannot be sent: {error}")))?;
     let call = match arguments.module {

@@ -24,6 +24,7 @@ mod session;
 mod stream;
 mod ticket;
 mod trie;
+mod verified;
 mod versions;
 mod versions_binary;
 
@@ -47,6 +48,7 @@ pub use session::session;
 pub use stream::stream;
 pub use ticket::ticket;
 pub use trie::trie;
+pub use verified::verified;
 pub use versions::versions;
 pub use versions_binary::versions_binary;
 
@@ -80,6 +82,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stream", run: stream },
     Target { name: "ticket", run: ticket },
     Target { name: "trie", run: trie },
+    Target { name: "verified", run: verified },
     Target { name: "versions", run: versions },
     Target { name: "versions_binary", run: versions_binary },
 ];

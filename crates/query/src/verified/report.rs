@@ -198,6 +198,20 @@ impl fmt::Display for QuestionReport {
     }
 }
 
+impl QuestionEnd {
+    /// One word for it: `verified`, `unproven`, `lie`, `unusable`, `failed`, `cancelled`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unproven(_) => "unproven",
+            Self::Lie(_) => "lie",
+            Self::Unusable(_) => "unusable",
+            Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 impl fmt::Display for QuestionEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

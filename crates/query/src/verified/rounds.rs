@@ -266,11 +266,11 @@ impl<V: Verifier> Verified<V> {
         }
     }
 
-    /// The end of a job whose nodes all gave no proof, if that is what they did.
+    /// The end of a job whose nodes all gave no proof, or lied, if that is what they did.
     fn all_unproven(&self, at: usize) -> Option<VerifiedFailure> {
         let job = self.jobs.get(at)?;
-        let nodes = job.unproven();
-        (nodes > 0 && nodes == job.heard.len()).then(|| self.unproven(at, nodes))
+        let (nodes, open) = (job.unproven(), job.heard.iter().any(|(_, heard)| *heard == Heard::Nothing));
+        (nodes > 0 && !open).then(|| self.unproven(at, nodes))
     }
 
     fn unproven(&self, at: usize, nodes: usize) -> VerifiedFailure {

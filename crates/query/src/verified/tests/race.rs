@@ -50,6 +50,12 @@ fn with_few_nodes_all_of_them_have_to_give_no_proof_and_are_not_asked_again() {
     world.answer(0, null());
     assert!(matches!(world.failure().failure, VerifiedFailure::Unproven { nodes: 2, .. }));
     assert_eq!(world.total, 2);
+
+    let mut world = World::new(2, config(1));
+    world.answer(0, lie());
+    world.answer(0, null());
+    let lonely = matches!(world.failure().failure, VerifiedFailure::Unproven { nodes: 1, .. });
+    assert!(lonely && world.total == 2, "a liar is no reason to ask the other once more");
 }
 
 #[test]
