@@ -58,10 +58,14 @@ fn the_verified_value_stands_alone_and_its_worth_beside_it() {
     assert!(err(&output).starts_with("consistent: "), "{}", err(&output));
 
     let signer = address(&key(0)).to_string();
-    let arguments = ["eth_getBalance", &nodes.account, "latest", "--signers", &signer, "--race", "3", "--json"];
+    let arguments =
+        ["eth_getBalance", &nodes.account, "latest", "--signers", &signer, "--race", "3", "--json"];
     let output = query(&nodes, &arguments);
     let told: Value = serde_json::from_str(&out(&output)).expect("one JSON object");
-    assert_eq!((output.status.code(), &told["trust"], &told["value"]), (Some(0), &json!("anchored"), &truth["result"]));
+    assert_eq!(
+        (output.status.code(), &told["trust"], &told["value"]),
+        (Some(0), &json!("anchored"), &truth["result"])
+    );
     assert_eq!(told["questions"].as_array().map(Vec::len), Some(3));
 }
 
@@ -82,7 +86,8 @@ fn who_wants_anchored_answers_gets_no_others() {
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("nobody vouches for its header"), "{}", err(&output));
     let trusted = format!("23:{}", nodes.chain.blocks()[23].hash);
-    let output = query(&nodes, &["--anchored", "--trusted", &trusted, "eth_getBalance", &nodes.account, "latest"]);
+    let output =
+        query(&nodes, &["--anchored", "--trusted", &trusted, "eth_getBalance", &nodes.account, "latest"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("anchored: its block has the trusted hash"), "{}", err(&output));
 }

@@ -160,8 +160,7 @@ pub fn read_batch(status: u16, body: &Bytes, first: u64, count: usize) -> Result
     let mut answers = vec![None; count];
     for object in objects {
         let object = body.slice_ref(object.get().as_bytes());
-        let head: Head<'_> =
-            serde_json::from_slice(&object).map_err(|_| otherwise(Malformed::NotJsonRpc))?;
+        let head: Head<'_> = serde_json::from_slice(&object).map_err(|_| otherwise(Malformed::NotJsonRpc))?;
         let place = match head.id.map(RawValue::get) {
             // What cannot be read has no id; with one question it is clear which one is meant.
             None | Some("null") if count == 1 && head.result.is_none() => Some(0),

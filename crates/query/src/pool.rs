@@ -59,7 +59,9 @@ pub enum PoolError {
 
 /// Why nobody can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("of {nodes} nodes nobody can be asked: {unfit} are not what is wanted, {banned} are banned, {excluded} were asked already")]
+#[error(
+    "of {nodes} nodes nobody can be asked: {unfit} are not what is wanted, {banned} are banned, {excluded} were asked already"
+)]
 pub struct NoNodes {
     /// How many there are.
     pub nodes: usize,
@@ -227,7 +229,8 @@ impl Pool {
     /// The weight with which a node is drawn; 0 while it is banned or at rest.
     pub fn weight(&self, now: Mono, id: NodeId) -> u64 {
         let record = self.records.get(id.index());
-        record.filter(|record| !record.is_banned(now) && record.rests_until(now).is_none())
+        record
+            .filter(|record| !record.is_banned(now) && record.rests_until(now).is_none())
             .map_or(0, |record| record.weight(now, &self.config))
     }
 }

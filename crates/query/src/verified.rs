@@ -147,7 +147,8 @@ impl<V: Verifier> Verified<V> {
         signed: Result<Signed, SignError>,
     ) {
         let at = id.job as usize;
-        let waits = self.jobs.get(at).is_some_and(|job| matches!(job.stage, Stage::Signing(asked) if asked == id));
+        let waits =
+            self.jobs.get(at).is_some_and(|job| matches!(job.stage, Stage::Signing(asked) if asked == id));
         if !waits || self.ended.is_some() {
             self.late += 1;
             return;
@@ -399,9 +400,7 @@ impl<V: Verifier> Verified<V> {
         let cancelled: Vec<_> = self.flying.iter().filter(|(id, _)| which(id)).map(|(id, _)| *id).collect();
         for exchange in cancelled {
             let Some(flight) = self.flying.remove(&exchange) else { continue };
-            let unseen = |output: &VerifiedOutput<_>| {
-                matches!(output, VerifiedOutput::Ask { exchange: asked, .. } if *asked == exchange)
-            };
+            let unseen = |output: &VerifiedOutput<_>| matches!(output, VerifiedOutput::Ask { exchange: asked, .. } if *asked == exchange);
             match self.outputs.iter().position(unseen) {
                 Some(place) => drop(self.outputs.remove(place)),
                 None => {
@@ -440,8 +439,12 @@ impl<V: Verifier> Verified<V> {
     }
 
     fn give_up_audits(&mut self, now: Mono, pool: &mut Pool) {
-        let overdue: Vec<_> =
-            self.flying.iter().filter(|(_, flight)| flight.until <= now).map(|(id, f)| (*id, f.node)).collect();
+        let overdue: Vec<_> = self
+            .flying
+            .iter()
+            .filter(|(_, flight)| flight.until <= now)
+            .map(|(id, f)| (*id, f.node))
+            .collect();
         for (exchange, node) in overdue {
             self.flying.remove(&exchange);
             pool.record(now, node, NodeEvent::Trouble, &mut self.random);

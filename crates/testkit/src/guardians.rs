@@ -188,7 +188,6 @@ impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
 }
 
 impl Service for Shared {

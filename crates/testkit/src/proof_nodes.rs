@@ -120,8 +120,12 @@ impl Shared {
         };
         let keys = self.signers.iter().filter(named).cloned().collect();
         let full = section["useFullProof"] == true;
-        let mut answer =
-            self.chain.answer(id, method, &request["params"], &Proof { signers: Signers { keys, registry: None }, full });
+        let mut answer = self.chain.answer(
+            id,
+            method,
+            &request["params"],
+            &Proof { signers: Signers { keys, registry: None }, full },
+        );
         let asked = section.is_object() && section["verification"] != "never";
         if let (false, Some(object)) = (asked, answer.as_object_mut()) {
             object.remove("in3");

@@ -63,10 +63,17 @@ impl Verifier for Toy {
         match answers.first().and_then(|answer| answer.first()).copied().unwrap_or_default() {
             TRUE => {
                 let needs = self.needs(*request, 4);
-                if Self::missing(&needs, context.parts) { Verdict::Need(needs) } else { Verdict::Verified(TRUE) }
+                if Self::missing(&needs, context.parts) {
+                    Verdict::Need(needs)
+                } else {
+                    Verdict::Verified(TRUE)
+                }
             }
             2 => Verdict::Lie(Reason::new(PeerError::Closed)),
-            3 => Verdict::Unusable { reason: Reason::new(PeerError::Closed), absent: vec![Bytes::from_static(b"key")] },
+            3 => Verdict::Unusable {
+                reason: Reason::new(PeerError::Closed),
+                absent: vec![Bytes::from_static(b"key")],
+            },
             _ => Verdict::Unproven(Unproven::Null),
         }
     }
@@ -118,7 +125,9 @@ pub fn verified(input: &[u8]) {
         }
         let state = if ended == Some(true) { State::Success } else { State::Error };
         assert!(ended.is_none() || machine.state() == state);
-        let Some(&[operation, value]) = operations.next().and_then(|pair| pair.first_chunk::<2>()) else { break };
+        let Some(&[operation, value]) = operations.next().and_then(|pair| pair.first_chunk::<2>()) else {
+            break;
+        };
         // Also what has ended long ago: late answers, repeated signatures.
         let exchange = asked.get(usize::from(value >> 3) % asked.len().max(1)).copied();
         let sign = signs.get(usize::from(value >> 3) % signs.len().max(1)).copied();
@@ -132,9 +141,9 @@ pub fn verified(input: &[u8]) {
                 let signed = Signature { message: Bytes::new(), bytes: Bytes::new() };
                 let signed = match value % 4 {
                     0 => Err(SignError::UnknownAccount),
-                    1 => Call::plain((value % 8).to_string(), &[0]).map(|call| Signed::Needs(vec![call])).map_err(
-                        |error| SignError::Failed(Reason::new(error)),
-                    ),
+                    1 => Call::plain((value % 8).to_string(), &[0])
+                        .map(|call| Signed::Needs(vec![call]))
+                        .map_err(|error| SignError::Failed(Reason::new(error))),
                     _ => Ok(Signed::Signature(signed)),
                 };
                 machine.handle_signed(now, &mut pool, id, signed);

@@ -33,8 +33,7 @@ fn the_same_machine_answers_without_a_runtime() {
 fn it_ends_by_its_deadline() {
     let (_runtime, nodes) = nodes(&[ProofFault::Hang]);
     let config = all_at_once(1).within(Duration::from_millis(100));
-    let client =
-        BlockingVerified::new(standard(), nodes.pool(), BlockingHttp::default()).with_config(config);
+    let client = BlockingVerified::new(standard(), nodes.pool(), BlockingHttp::default()).with_config(config);
     let error = client.ask(nodes.balance().0).expect_err("nobody answers");
     assert!(matches!(error.failure, VerifiedFailure::Deadline), "{error}");
 }

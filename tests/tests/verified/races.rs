@@ -128,6 +128,9 @@ async fn an_error_says_what_every_node_did() {
     let client = nodes.client(standard(), all_at_once(1));
     let error = client.ask(nodes.balance().0).await.expect_err("nobody is honest");
     let text = error.to_string();
-    assert!(text.contains("lied: $.result: it differs from") && text.contains("null, without a proof"), "{text}");
+    assert!(
+        text.contains("lied: $.result: it differs from") && text.contains("null, without a proof"),
+        "{text}"
+    );
     assert!(!matches!(error.failure, VerifiedFailure::Deadline));
 }

@@ -59,11 +59,14 @@ pub(super) async fn run(arguments: Nodes) -> Result<(), Failure> {
 
 fn announce(chain: &Chain, nodes: &[ProofNode], arguments: &Nodes) {
     let urls: Vec<String> = nodes.iter().map(ProofNode::url).collect();
-    let signers: Vec<String> = (0..arguments.signers).map(|number| address(&key(number)).to_string()).collect();
+    let signers: Vec<String> =
+        (0..arguments.signers).map(|number| address(&key(number)).to_string()).collect();
     let last = chain.blocks().len().saturating_sub(1);
     let accounts: Vec<String> = chain.accounts(last).iter().map(ToString::to_string).collect();
     if arguments.json {
-        output::json(&json!({ "event": "nodes", "urls": urls, "signers": signers, "accounts": accounts, "latest": last }));
+        output::json(
+            &json!({ "event": "nodes", "urls": urls, "signers": signers, "accounts": accounts, "latest": last }),
+        );
         return;
     }
     for (number, url) in urls.iter().enumerate() {

@@ -80,7 +80,8 @@ impl Verification {
             EthRequest::new(method, params).map_err(|error| Failure::usage(format!("{method}: {error}")))?;
         let settings = ClientSettings::new().map_err(|fault| Failure::failed(chain(&fault)))?;
         let config = VerifiedConfig { race: self.race, ..VerifiedConfig::default() }.within(timeout);
-        let client = VerifiedClient::new(self.verifier()?, self.pool()?, Clients::new(settings)).with_config(config);
+        let client =
+            VerifiedClient::new(self.verifier()?, self.pool()?, Clients::new(settings)).with_config(config);
         let success = client.ask(request).await.map_err(|error| no_proof(method, &error))?;
         let Some(answer) = success.value.first() else {
             return Err(Failure::failed(format!("{method}: the answer is empty")));
@@ -106,10 +107,13 @@ impl Verification {
         let mut trust = Trust::nobody();
         for signer in &self.signers {
             let address = signer.parse();
-            trust.signers.push(address.map_err(|_| Failure::usage(format!("--signers {signer}: not an address")))?);
+            trust
+                .signers
+                .push(address.map_err(|_| Failure::usage(format!("--signers {signer}: not an address")))?);
         }
         for pair in &self.trusted {
-            let wrong = || Failure::usage(format!("--trusted {pair}: not the number and the hash of a block"));
+            let wrong =
+                || Failure::usage(format!("--trusted {pair}: not the number and the hash of a block"));
             let (number, hash) = pair.split_once(':').ok_or_else(wrong)?;
             let hash = hash.parse().map_err(|_| wrong())?;
             trust.hashes.insert(number.parse().map_err(|_| wrong())?, hash);
@@ -151,7 +155,8 @@ fn trust(answer: &Verified<Answer>) -> Worth {
     match answer {
         Verified::Consistent(_) => Worth {
             word: "consistent",
-            because: "its proof holds for a block that the node chose; nobody who was named vouches for it".to_owned(),
+            because: "its proof holds for a block that the node chose; nobody who was named vouches for it"
+                .to_owned(),
         },
         Verified::Anchored(anchored) => Worth {
             word: "anchored",
@@ -209,8 +214,14 @@ mod tests {
     fn parameters_are_json_or_texts() {
         let texts = ["0x00ff", "latest", "true", "7", r#"{"fromBlock":"0x1"}"#, r#""0x1""#];
         let values: Vec<Value> = texts.into_iter().map(parameter).collect();
-        let expected =
-            [json!("0x00ff"), json!("latest"), json!(true), json!(7), json!({ "fromBlock": "0x1" }), json!("0x1")];
+        let expected = [
+            json!("0x00ff"),
+            json!("latest"),
+            json!(true),
+            json!(7),
+            json!({ "fromBlock": "0x1" }),
+            json!("0x1"),
+        ];
         assert_eq!(values, expected);
     }
 }

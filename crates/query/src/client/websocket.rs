@@ -236,7 +236,10 @@ impl Connection {
         let id = self.next_id;
         self.next_id += 1;
         let message = Message::text(Bytes::from(write_request(id, &request.call)));
-        self.waiting.insert(id, Waiting { reply: request.reply, whole: request.call.wants_whole(), _charge: request.charge });
+        self.waiting.insert(
+            id,
+            Waiting { reply: request.reply, whole: request.call.wants_whole(), _charge: request.charge },
+        );
         self.socket.feed(message).await.map_err(|error| self.socket_fault(&error))
     }
 

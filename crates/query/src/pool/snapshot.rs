@@ -69,7 +69,9 @@ impl Pool {
     /// What is known of every node.
     pub fn snapshot(&self, now: Mono) -> PoolSnapshot {
         let nodes = self.nodes().zip(&self.records);
-        PoolSnapshot { nodes: nodes.map(|((id, _), record)| record.snapshot(now, self.weight(now, id))).collect() }
+        PoolSnapshot {
+            nodes: nodes.map(|((id, _), record)| record.snapshot(now, self.weight(now, id))).collect(),
+        }
     }
 
     /// Takes over what a snapshot says of nodes that are in the pool, by their URLs. Others are ignored.
@@ -122,7 +124,9 @@ impl Record {
         self.ban = match from.state {
             NodeState::Banned(left) => Some(Ban { until: now + Duration::from_millis(left), lasts }),
             // A clock that has just begun cannot tell how long ago the ban ended: the node grows into its weight anew.
-            _ if from.ban_millis > 0 && from.ban_ended_millis < from.ban_millis => Some(Ban { until: now, lasts }),
+            _ if from.ban_millis > 0 && from.ban_ended_millis < from.ban_millis => {
+                Some(Ban { until: now, lasts })
+            }
             _ => None,
         };
         self.offline_until =

@@ -142,7 +142,12 @@ fn what_is_known_survives_in_a_store_and_reads_well() {
     after.load(at(0), &store).unwrap();
     let text = after.snapshot(at(0)).to_string();
     assert_eq!(text, before.snapshot(at(100)).to_string());
-    assert!(text.contains("http://127.0.0.1:1000/: ready, weight 20000; 1 verified (mean 1.250 ms), 0 troubles, 0 lies"), "{text}");
+    assert!(
+        text.contains(
+            "http://127.0.0.1:1000/: ready, weight 20000; 1 verified (mean 1.250 ms), 0 troubles, 0 lies"
+        ),
+        "{text}"
+    );
     assert!(text.contains("http://127.0.0.1:1001/: banned for 86400 s"), "{text}");
     assert!(after.is_banned(at(0) + (DAY - SECOND), ids[1]) && !after.is_banned(at(0) + DAY, ids[1]));
 }

@@ -225,8 +225,7 @@ impl<V: Verifier> Run<V> {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let seed = shared.seed.wrapping_add(number);
         let now = shared.now();
-        let machine =
-            Verified::new(now, &mut shared.pool(), shared.verifier.clone(), request, config, seed);
+        let machine = Verified::new(now, &mut shared.pool(), shared.verifier.clone(), request, config, seed);
         let (sender, reports) = mpsc::channel();
         Self { machine, shared, request: number, used: false, sender, reports }
     }
@@ -257,7 +256,10 @@ impl<V: Verifier> Run<V> {
         None
     }
 
-    fn act(&mut self, output: VerifiedOutput<V::Output>) -> Option<Result<Success<V::Output>, VerifiedError>> {
+    fn act(
+        &mut self,
+        output: VerifiedOutput<V::Output>,
+    ) -> Option<Result<Success<V::Output>, VerifiedError>> {
         match output {
             VerifiedOutput::Ask { exchange, node, calls, timeout } => {
                 self.used = true;

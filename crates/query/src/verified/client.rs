@@ -246,8 +246,7 @@ impl<V: Verifier + 'static> Run<V> {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
         let seed = shared.seed.wrapping_add(number);
         let now = shared.clock.now().mono;
-        let machine =
-            Verified::new(now, &mut shared.pool(), shared.verifier.clone(), request, config, seed);
+        let machine = Verified::new(now, &mut shared.pool(), shared.verifier.clone(), request, config, seed);
         let cleanup = Cleanup { transport: shared.transport.clone(), request: number, used: false };
         Self { machine, exchanges: Flights::new(), signings: Flights::new(), cleanup, shared }
     }
@@ -278,7 +277,10 @@ impl<V: Verifier + 'static> Run<V> {
         }
     }
 
-    fn act(&mut self, output: VerifiedOutput<V::Output>) -> Option<Result<Success<V::Output>, VerifiedError>> {
+    fn act(
+        &mut self,
+        output: VerifiedOutput<V::Output>,
+    ) -> Option<Result<Success<V::Output>, VerifiedError>> {
         match output {
             VerifiedOutput::Ask { exchange, node, calls, .. } => {
                 let node = self.shared.pool().node(node).cloned();

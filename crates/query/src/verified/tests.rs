@@ -58,13 +58,17 @@ impl Verifier for Doubles {
         call.with_member("witnesses", &context.witnesses.len()).map(|call| vec![call]).map_err(Reason::new)
     }
 
-    fn verify(&self, request: &String, answers: &[Bytes], context: Context<'_, Self>) -> Verdict<String, u64> {
-        let answer: Value = answers
-            .first()
-            .and_then(|answer| serde_json::from_slice(answer).ok())
-            .unwrap_or_default();
+    fn verify(
+        &self,
+        request: &String,
+        answers: &[Bytes],
+        context: Context<'_, Self>,
+    ) -> Verdict<String, u64> {
+        let answer: Value =
+            answers.first().and_then(|answer| serde_json::from_slice(answer).ok()).unwrap_or_default();
         if answer["absent"].is_string() {
-            let absent = vec![Bytes::copy_from_slice(answer["absent"].as_str().unwrap_or_default().as_bytes())];
+            let absent =
+                vec![Bytes::copy_from_slice(answer["absent"].as_str().unwrap_or_default().as_bytes())];
             return Verdict::Unusable { reason: Reason::new(Because("not final")), absent };
         }
         let (result, proof) = (answer["result"].as_u64(), answer["proof"].as_u64());

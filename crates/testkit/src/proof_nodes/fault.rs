@@ -88,7 +88,8 @@ impl ProofFault {
             Self::NotFinal => {
                 let block = answer.pointer("/in3/proof/signatures/0/block").cloned();
                 if let Some(signatures) = answer.pointer_mut("/in3/proof/signatures") {
-                    *signatures = json!([{ "block": block, "error": { "code": -16_001, "message": "not final" } }]);
+                    *signatures =
+                        json!([{ "block": block, "error": { "code": -16_001, "message": "not final" } }]);
                 }
             }
             Self::WrongId => answer["id"] = json!(4_242_424),

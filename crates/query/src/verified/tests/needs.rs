@@ -100,7 +100,10 @@ fn a_refused_signature_says_why() {
     for (error, text) in [
         (SignError::UnknownAccount, "the signer does not know the account"),
         (SignError::UnknownKind, "the signer does not sign that way"),
-        (SignError::Refused(Reason::new(Because("the user said no"))), "the signer refuses: the user said no"),
+        (
+            SignError::Refused(Reason::new(Because("the user said no"))),
+            "the signer refuses: the user said no",
+        ),
     ] {
         let verifier = doubles(&[("send", vec![signature("transaction")])]);
         let mut world = World::asking("send", verifier, pool(1), config(1));

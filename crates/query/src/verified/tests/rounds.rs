@@ -47,7 +47,13 @@ fn the_error_has_every_round_and_not_only_the_last() {
     assert!(matches!(error.failure, VerifiedFailure::Exhausted { rounds: 3 }), "{error}");
     assert_eq!(error.report.questions.len(), 6);
     let text = error.to_string();
-    for part in ["no verified answer in 3 rounds", "in round 1", "in round 3", "lied: the proof is not the double", "null, without"] {
+    for part in [
+        "no verified answer in 3 rounds",
+        "in round 1",
+        "in round 3",
+        "lied: the proof is not the double",
+        "null, without",
+    ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
 }
