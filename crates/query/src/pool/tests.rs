@@ -1,3 +1,5 @@
+//! Weights, rests, bans, and what is kept of them.
+
 use super::*;
 use bytes::Bytes;
 

@@ -1,3 +1,5 @@
+//! A toy protocol and a world of one machine, one pool and one clock.
+
 use super::*;
 use crate::call::Call;
 use crate::error::Reason;
