@@ -38,6 +38,7 @@ mod header;
 mod json;
 mod payment;
 mod question;
+mod recover;
 mod request;
 mod signer;
 pub mod trie;

@@ -7,7 +7,8 @@
 use crate::error::{Reason, Rejected};
 use crate::header::Header;
 use crate::json::Json;
-use alloy_primitives::{Address, B256, Signature, U256, keccak256};
+use crate::recover::recover;
+use alloy_primitives::{Address, B256, U256, keccak256};
 use std::collections::BTreeMap;
 
 /// The most signatures that are looked at in one answer.
@@ -155,15 +156,6 @@ pub fn signed_message(hash: B256, number: u64, registry: Option<B256>) -> B256 {
     let number = B256::from(U256::from(number));
     let registry = registry.as_ref().map_or(&[][..], |registry| registry.as_slice());
     keccak256([hash.as_slice(), number.as_slice(), registry].concat())
-}
-
-/// Who made a signature; nobody where `s` is not the lower of the two that would do.
-pub(crate) fn recover(r: U256, s: U256, odd: bool, message: B256) -> Option<Address> {
-    let signature = Signature::new(r, s, odd);
-    if signature.normalize_s().is_some() {
-        return None;
-    }
-    signature.recover_address_from_prehash(&message).ok()
 }
 
 /// A value and, where there is one, its anchor.

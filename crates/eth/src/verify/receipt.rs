@@ -10,9 +10,10 @@ use crate::answer::{Answer, Receipt};
 use crate::error::{Reason, Rejected};
 use crate::header::Header;
 use crate::json::Json;
+use crate::recover::recover_sender;
 use crate::trust::Verified;
 use crate::verify::Depth;
-use alloy_consensus::transaction::SignerRecoverable;
+
 use alloy_consensus::{Eip658Value, ReceiptEnvelope, Transaction as _, TxEnvelope, TxReceipt, TxType};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{B256, Bloom, Bytes, Log, LogData, keccak256};
@@ -232,7 +233,7 @@ fn check_parties(case: &Case<'_>, transaction: &[u8]) -> Result<(), Rejected> {
     if case.depth != Depth::Full {
         return Ok(());
     }
-    let Ok(sender) = transaction.recover_signer() else {
+    let Some(sender) = recover_sender(&transaction) else {
         return Err(case.proof.at("txProof").reject(Reason::InvalidSignature));
     };
     if let Some(from) = case.result.find("from") {

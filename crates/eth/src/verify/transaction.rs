@@ -13,8 +13,9 @@ use crate::error::{Reason, Rejected};
 use crate::header::Header;
 use crate::json::Json;
 use crate::question::BlockId;
+use crate::recover::recover_sender;
 use crate::trust::Verified;
-use alloy_consensus::transaction::SignerRecoverable;
+
 use alloy_consensus::{Transaction as _, TxEnvelope};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, keccak256};
@@ -81,7 +82,7 @@ pub(super) fn check(
     index: u64,
 ) -> Result<Transaction, Rejected> {
     const HEADER: &str = "the header";
-    let from = envelope.recover_signer().map_err(|_| told.at("s").reject(Reason::InvalidSignature))?;
+    let from = recover_sender(&envelope).ok_or_else(|| told.at("s").reject(Reason::InvalidSignature))?;
     if let Some(hash) = told.find("hash") {
         hash.expect(hash.hash()?, *envelope.tx_hash(), "the transaction's hash")?;
     }

@@ -190,7 +190,6 @@ impl<V> Shared<V> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a driver reads the clock")]
     fn now(&self) -> Mono {
         Mono::from_origin(self.began.elapsed())
     }

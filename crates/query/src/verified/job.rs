@@ -62,7 +62,7 @@ pub(super) enum Stage<O> {
     /// It may need something first.
     Preparing,
     /// Nodes are asked.
-    Asking(Round),
+    Asking(Box<Round>),
     /// Nobody new is left; the next round begins then.
     Pausing {
         until: Mono,

@@ -76,7 +76,7 @@ impl<V: Verifier> Verified<V> {
         if let Some(job) = self.jobs.get_mut(at) {
             job.rounds += 1;
             job.calls = calls;
-            job.stage = Stage::Asking(Round { attempts, witnesses, held: Vec::new() });
+            job.stage = Stage::Asking(Box::new(Round { attempts, witnesses, held: Vec::new() }));
         }
         self.send(now, pool, at);
     }

@@ -129,6 +129,9 @@ fn lie() -> Value {
     json!({ "result": 7, "proof": 13 })
 }
 
+/// Calls and their values, as texts.
+type Shown = Vec<(String, String)>;
+
 /// One machine, its pool, its time and what it wants done.
 struct World {
     machine: Verified<Doubles>,
@@ -136,7 +139,7 @@ struct World {
     now: Mono,
     /// Questions that are out, in the order in which they were asked.
     asked: Vec<(ExchangeId, NodeId, String)>,
-    signs: Vec<(SignId, SignRequest, Vec<(String, String)>)>,
+    signs: Vec<(SignId, SignRequest, Shown)>,
     done: Option<Result<Success<u64>, VerifiedError>>,
     total: usize,
 }
