@@ -278,7 +278,10 @@ impl Node {
         self.seen = count_violations(&self.transport);
         let dropped = self.inbox.stats().dropped;
         if dropped > self.dropped {
-            let reason = format!("{} messages were dropped: they came faster than this is read", dropped - self.dropped);
+            let reason = format!(
+                "{} messages were dropped: they came faster than this is read",
+                dropped - self.dropped
+            );
             self.dropped = dropped;
             self.write(&Event::Error { peer: None, reason });
         }

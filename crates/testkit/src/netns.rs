@@ -159,7 +159,9 @@ mod tests {
 
     #[test]
     fn the_inner_run_is_not_counted() {
-        for line in ["running 1 test", "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 6 filtered out"] {
+        for line in
+            ["running 1 test", "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 6 filtered out"]
+        {
             assert!(is_count(line), "{line}");
         }
         for line in ["", "test netns::tests::x ... ok", "running out of relays", "the test result: none"] {

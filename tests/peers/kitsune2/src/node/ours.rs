@@ -28,7 +28,12 @@ impl Ours {
     }
 
     /// The same with a key that is larger than that of `peer`, or smaller.
-    pub async fn start_beside(relay: &str, events: Events, peer: &str, larger: bool) -> Result<Self, Failure> {
+    pub async fn start_beside(
+        relay: &str,
+        events: Events,
+        peer: &str,
+        larger: bool,
+    ) -> Result<Self, Failure> {
         let theirs = peer.rsplit('/').next().unwrap_or_default();
         let keys = (0..=u8::MAX).map(|byte| SecretKey::from_bytes(&[byte; 32]));
         let fits = |key: &SecretKey| (*key.public().to_string() > *theirs) == larger;

@@ -102,13 +102,19 @@ fn at_most_one_piece_is_lost_with_a_connection_that_kitsune2_gives_up_whoever_wr
                         }
                     })
                 };
-                receiver.events().until("the first of the flood", |events| numbers(events).len() >= TAKEOVER).await;
+                receiver
+                    .events()
+                    .until("the first of the flood", |events| numbers(events).len() >= TAKEOVER)
+                    .await;
                 go_on.send(()).unwrap();
                 assert_eq!(dialing.await.unwrap(), Ok(Sent::HandedOff));
                 flooding.await.unwrap();
                 let last = |events: &[Event]| numbers(events).contains(&(FLOOD - 1));
                 let told = numbers(&receiver.events().until("the last of the flood", last).await);
-                sender.events().until_told(Event::Notify(receiver.url(), Bytes::from_static(b"crossing"))).await;
+                sender
+                    .events()
+                    .until_told(Event::Notify(receiver.url(), Bytes::from_static(b"crossing")))
+                    .await;
 
                 // What is missing is one piece, where the one connection ended. (Kitsune2 may read what it has of that one
                 // beside the beginning of the other.)
