@@ -3,6 +3,7 @@
 //! Every scenario runs both ways: dialed by us and dialed by them. What is asserted is what either side's
 //! handlers were told.
 
+mod command;
 mod crossing;
 mod relay;
 
