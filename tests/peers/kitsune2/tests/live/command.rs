@@ -178,7 +178,8 @@ async fn part(theirs: &Theirs, mut run: Run, url: &str) {
     assert!(!told.contains(&Event::Unresponsive(url.to_owned())), "{told:?}");
     let (status, seen) = run.ended();
     assert!(status.success(), "{status}");
-    let wrong = |event: &&Value| ["error", "violation", "unresponsive"].iter().any(|name| event["event"] == *name);
+    let wrong =
+        |event: &&Value| ["error", "violation", "unresponsive"].iter().any(|name| event["event"] == *name);
     assert_eq!(seen.iter().find(wrong), None);
 }
 
@@ -219,7 +220,10 @@ fn neither_nonsense_nor_a_relay_that_restarts_nor_the_end_of_input_ends_the_comm
                 assert!(told["reason"].as_str().unwrap().contains(reason), "{told}");
             }
             run.ask(format!("\n  \nnotify {to} {space} after all that\r"));
-            before.events().until_told(Event::Notify(url.clone(), Bytes::from_static(b"after all that"))).await;
+            before
+                .events()
+                .until_told(Event::Notify(url.clone(), Bytes::from_static(b"after all that")))
+                .await;
 
             let stopped = relay.stop().await;
             let relay = stopped.start().await;
@@ -230,7 +234,8 @@ fn neither_nonsense_nor_a_relay_that_restarts_nor_the_end_of_input_ends_the_comm
             after.events().until_told(heard).await;
 
             run.end_input();
-            pass_to(&after, &mut run, &url, "notify", b"nobody asks any more").await;
+            after.notify(&url, Bytes::from_static(b"nobody asks any more")).await.unwrap();
+            while run.event("notify")["text"] != "nobody asks any more" {}
             after.events().until_told(Event::Notify(url.clone(), echo_of(b"nobody asks any more"))).await;
             run.terminate();
             let (status, _) = run.ended();
