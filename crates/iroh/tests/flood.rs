@@ -15,7 +15,8 @@ use bytes::Bytes;
 use iroh::{Endpoint, EndpointAddr, RelayMode, endpoint::presets};
 use quorate_iroh::{IrohConfig, IrohTransport, Protocol};
 use quorate_transport::{
-    Inbox, InboxConfig, Refusal, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxSpaceHandler,
+    Inbox, InboxConfig, Refusal, SendOutcome, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd,
+    TxSpaceHandler,
 };
 use quorate_wire::{
     Frame, PeerUrl, SpaceId, StreamLimits,
@@ -183,7 +184,8 @@ async fn pass(friend: &Transport, to: &PeerUrl, heard: &AtomicU64) -> u64 {
     let number = heard.load(Relaxed) + 1;
     let mut data = number.to_be_bytes().to_vec();
     data.resize(8 + (number as usize * 37) % 12_000, 0);
-    friend.send_space_notify(to, &QUIET, data.into()).await.expect("the honest peer is not disconnected");
+    let sent = friend.send_space_notify(to, &QUIET, data.into()).await;
+    assert_eq!(sent, Ok(SendOutcome::HandedOff), "the honest peer is not disconnected");
     let arrives = async {
         while heard.load(Relaxed) != number {
             sleep(Duration::from_micros(100)).await;
