@@ -11,6 +11,7 @@
 //! | `relay` | [`relay`] | [`relay::Relay`]: an iroh relay on loopback |
 //! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
 //! | `guardians` | [`guardians`] | [`guardians::Guardians`]: scripted guardians of a federation on loopback sockets |
+//! | `small-disk` | [`small_disk`] | [`small_disk::SmallDisk`]: a file system that is soon full |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
 //! **What it does not do.** But for `relay` and `guardians` it opens no socket, sleeps never and reads no clock: a simulated
@@ -44,6 +45,8 @@ pub mod netns;
 pub mod network;
 #[cfg(feature = "relay")]
 pub mod relay;
+#[cfg(feature = "small-disk")]
+pub mod small_disk;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(feature = "transport")]
