@@ -64,6 +64,7 @@ mod status;
 pub mod strategy;
 mod text;
 mod transaction;
+pub mod websocket;
 
 #[cfg(test)]
 mod sim;

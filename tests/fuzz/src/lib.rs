@@ -26,6 +26,7 @@ mod ticket;
 mod trie;
 mod versions;
 mod versions_binary;
+mod websocket;
 
 pub use channel::channel;
 pub use cipher::cipher;
@@ -49,6 +50,7 @@ pub use ticket::ticket;
 pub use trie::trie;
 pub use versions::versions;
 pub use versions_binary::versions_binary;
+pub use websocket::websocket;
 
 /// A target by name.
 pub struct Target {
@@ -82,6 +84,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "trie", run: trie },
     Target { name: "versions", run: versions },
     Target { name: "versions_binary", run: versions_binary },
+    Target { name: "websocket", run: websocket },
 ];
 
 /// A payload as bech32m text: a checksum that no fuzzer finds by itself.
