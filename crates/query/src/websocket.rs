@@ -72,7 +72,7 @@ impl FrameReader {
     /// # Errors
     ///
     /// [`Malformed`]; the connection is of no use after it.
-    pub fn next(&mut self) -> Result<Option<Received>, Malformed> {
+    pub fn take(&mut self) -> Result<Option<Received>, Malformed> {
         while let Some(head) = self.head()? {
             if self.buffer.len() < head.size + head.payload {
                 return Ok(None);

@@ -26,7 +26,7 @@ fn read(bytes: &[u8], cut: usize) -> (Vec<Received>, Option<Malformed>) {
     for piece in bytes.chunks(cut.max(1)) {
         reader.buffer().extend_from_slice(piece);
         loop {
-            match reader.next() {
+            match reader.take() {
                 Ok(Some(one)) => received.push(one),
                 Ok(None) => break,
                 Err(malformed) => return (received, Some(malformed)),

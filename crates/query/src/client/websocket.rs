@@ -132,7 +132,7 @@ impl Connection {
 
     /// Hands out the messages that are complete.
     fn take_messages(&mut self) -> Result<(), PeerError> {
-        while let Some(received) = self.frames.next()? {
+        while let Some(received) = self.frames.take()? {
             let was_awaited = match received {
                 Received::Message(message) => self.take_message(&message)?,
                 Received::Close => return Err(PeerError::Closed),

@@ -21,7 +21,7 @@ fn read(bytes: &[u8], max: usize, cut: usize) -> (Vec<Received>, Option<Malforme
     for piece in bytes.chunks(cut.max(1)) {
         reader.buffer().extend_from_slice(piece);
         loop {
-            match reader.next() {
+            match reader.take() {
                 Ok(Some(one)) => received.push(one),
                 Ok(None) => break,
                 Err(malformed) => return (received, Some(malformed)),
