@@ -29,6 +29,8 @@ enum Manner {
     Welcome(Vec<u8>, Vec<u8>),
     /// Answers the handshake with this instead.
     Head(Vec<u8>),
+    /// Reads a long request bit by bit, with a ping after each, and sends this then.
+    Ponders(Vec<u8>),
     /// Answers handshake and request byte by byte.
     Drips(Vec<u8>),
 }
@@ -82,6 +84,20 @@ async fn serve(mut stream: TcpStream, manner: Manner) -> Result<()> {
             for byte in bytes {
                 stream.write_u8(byte).await?;
             }
+        }
+        Manner::Ponders(bytes) => {
+            stream.write_all(welcome.as_bytes()).await?;
+            let mut head = [0; 14];
+            stream.read_exact(&mut head).await?;
+            assert_eq!(head[1], 0xff, "a masked frame of more than 64 KiB");
+            let mut left = u64::from_be_bytes(head[2..10].try_into().expect("eight bytes"));
+            while left > 0 {
+                let piece = left.min(256 << 10);
+                tokio::io::copy(&mut (&mut stream).take(piece), &mut tokio::io::sink()).await?;
+                left -= piece;
+                stream.write_all(&frame(0x89, b"")).await?;
+            }
+            stream.write_all(&bytes).await?;
         }
         Manner::Floods(bytes) => {
             stream.write_all(welcome.as_bytes()).await?;
@@ -257,4 +273,15 @@ async fn what_answers_otherwise_than_a_websocket_is_told_apart() {
         }
         assert_eq!(one_of_four(Manner::Head(bytes)).await, 42, "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_long_request_goes_on_while_something_else_comes() {
+    const LENGTH: usize = 12 << 20;
+    let url = guardian(Manner::Ponders(text(&answer(ID, "42")))).await;
+    let mut settings = settings();
+    settings.max_request_bytes = 2 * LENGTH;
+    let federation = Federation::at([(PeerId(0), url.parse().expect("a URL"))], settings).expect("one");
+    let call = Call::new("submit_transaction", &"a".repeat(LENGTH)).expect("JSON");
+    assert_eq!(federation.ask::<u64>(PeerId(0), &call, PATIENCE).await.expect("read to its end"), 42);
 }

@@ -101,6 +101,7 @@ impl Connection {
             self.frames.buffer().reserve(READ_BYTES);
             tokio::select! {
                 biased;
+                cause = self.shared.write_rest() => return cause,
                 read = self.reader.read_buf(self.frames.buffer()) => {
                     heard = Instant::now();
                     pinged = false;
@@ -112,9 +113,6 @@ impl Connection {
                         return cause;
                     }
                 }
-                written = self.shared.write_rest() => if let Err(cause) = written {
-                    return cause;
-                },
                 _ = tick.tick() => {
                     let Some(since) = self.shared.waiting_since() else { continue };
                     let quiet = since.max(heard).elapsed();

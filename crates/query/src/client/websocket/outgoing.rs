@@ -99,12 +99,7 @@ impl Shared {
         outgoing.sent += 1;
         let (reply, answer) = oneshot::channel();
         outgoing.waiting.insert(id, reply);
-        outgoing.queue(write_text, &write_request(id, call));
-        match outgoing.waiting.len() <= DIRECT {
-            true => self.write_some(&mut outgoing),
-            // The task comes after those who ask now, and writes what they have asked in one go.
-            false => self.changed.notify_one(),
-        }
+        self.send(&mut outgoing, write_text, &write_request(id, call));
         drop(outgoing);
         Ok(Asked { shared: self.clone(), id, answer })
     }
@@ -127,16 +122,13 @@ impl Shared {
     pub(super) fn pong(&self, payload: &[u8]) {
         let mut outgoing = self.lock();
         if outgoing.unwritten() <= PONG_BYTES {
-            outgoing.queue(write_pong, payload);
-            self.write_some(&mut outgoing);
+            self.send(&mut outgoing, write_pong, payload);
         }
     }
 
     /// Asks for a sign of life.
     pub(super) fn ping(&self) {
-        let mut outgoing = self.lock();
-        outgoing.queue(|out, _, mask| write_ping(out, mask), &[]);
-        self.write_some(&mut outgoing);
+        self.send(&mut self.lock(), |out, _, mask| write_ping(out, mask), &[]);
     }
 
     /// Since when somebody has been waiting.
@@ -161,17 +153,18 @@ impl Shared {
         self.changed.notify_one();
     }
 
-    /// Writes what those who asked could not; for the connection's task. Ends when everything is written, or with the connection.
-    pub(super) async fn write_rest(&self) -> Result<(), PeerError> {
-        self.changed.notified().await;
-        poll_fn(|cx| {
-            let mut outgoing = self.lock();
-            if outgoing.left {
-                return Poll::Ready(Err(PeerError::Closed));
+    /// Writes what those who asked could not, until nobody asks any more; for the connection's task. Dropping it loses nothing.
+    pub(super) async fn write_rest(&self) -> PeerError {
+        loop {
+            let written = poll_fn(|cx| {
+                let mut outgoing = self.lock();
+                if outgoing.left { Poll::Ready(Ok(false)) } else { outgoing.write(cx).map_ok(|()| true) }
+            });
+            if !matches!(written.await, Ok(true)) {
+                return PeerError::Closed;
             }
-            outgoing.write(cx).map_err(|_| PeerError::Closed)
-        })
-        .await
+            self.changed.notified().await;
+        }
     }
 
     /// Tells all who wait, and says goodbye to the peer if it takes it.
@@ -195,10 +188,21 @@ impl Shared {
         let _ = timeout(FAREWELL, farewell).await;
     }
 
-    /// Writes as much as the socket takes now; the rest is the task's.
-    fn write_some(&self, outgoing: &mut Outgoing) {
-        // A failure shows when the task tries, which then tells everybody.
-        if !matches!(outgoing.write(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(()))) {
+    /// Writes a frame, as far as the socket takes it now; the rest is the task's.
+    fn send(
+        &self,
+        outgoing: &mut Outgoing,
+        write: impl FnOnce(&mut Vec<u8>, &[u8], [u8; 4]),
+        payload: &[u8],
+    ) {
+        // The task may wait for the socket, and it alone is woken by it: nobody writes beside it.
+        let is_first = outgoing.unwritten() == 0 && !outgoing.unflushed;
+        outgoing.queue(write, payload);
+        // With many under way the task comes after those who ask now, and writes what they have asked in one go. A failure shows
+        // when it tries, and it tells everybody.
+        let is_direct = is_first && outgoing.waiting.len() <= DIRECT;
+        let mut nobody = Context::from_waker(Waker::noop());
+        if !is_direct || !matches!(outgoing.write(&mut nobody), Poll::Ready(Ok(()))) {
             self.changed.notify_one();
         }
     }
