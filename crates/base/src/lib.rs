@@ -19,9 +19,12 @@
 //! assert_eq!(retry_at.since(now.mono), Duration::from_millis(100));
 //! ```
 //!
-//! **Features.** `tokio`: [`TokioClock`]. `redb`: `RedbStore`, a store in one file. None is on by default.
+//! **Features.** `tokio`: [`TokioClock`]. `redb`: `RedbStore`, a store in one file. `bech32m`: bytes as text that somebody copies.
+//! None is on by default.
 
 mod backoff;
+#[cfg(feature = "bech32m")]
+pub mod bech32m;
 #[cfg(feature = "tokio")]
 mod clock;
 mod store;

@@ -31,6 +31,8 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     exit: Exit,
     message: String,
+    /// What people are told below it; empty for nothing.
+    below: String,
     /// What programs are told in addition: a JSON object, or null.
     details: Value,
 }
@@ -38,12 +40,23 @@ pub(crate) struct Failure {
 impl Failure {
     /// A delivery failed.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, message: message.into(), details: Value::Null }
+        Self::new(Exit::Failed, message.into())
     }
 
     /// The options or what they name cannot be used.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into(), details: Value::Null }
+        Self::new(Exit::Usage, message.into())
+    }
+
+    const fn new(exit: Exit, message: String) -> Self {
+        Self { exit, message, below: String::new(), details: Value::Null }
+    }
+
+    /// The same with more for people, on lines of its own.
+    #[must_use]
+    pub(crate) fn with_table(mut self, table: String) -> Self {
+        self.below = table;
+        self
     }
 
     /// The same with more for programs: the fields of the JSON object `details`.
@@ -74,7 +87,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        if self.below.is_empty() { Ok(()) } else { write!(f, "\n{}", self.below) }
     }
 }
 

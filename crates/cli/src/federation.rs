@@ -4,13 +4,16 @@
 
 use crate::exit::{Failure, chain};
 use clap::Args;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use quorate_query::{
     AttemptsConfig, ClientSettings, Endpoint, Federation, InviteCode, JoinError, PeerId, PeerReport,
     PeerState, QueryError, QueryReport,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
+
+/// How wide a table may be, in columns: what a peer wrote can be long.
+const WIDTH: u16 = 120;
 
 /// Whom to ask.
 #[derive(Debug, Args)]
@@ -58,6 +61,12 @@ impl Whom {
                 Ok((PeerId(peer), endpoint))
             });
             let endpoints = endpoints.collect::<Result<Vec<_>, Failure>>()?;
+            // Somebody who is named twice would have two votes.
+            if let Some((_, twice)) = endpoints.iter().enumerate().find_map(|(index, one)| {
+                endpoints.iter().take(index).any(|(_, other)| is_same(&one.1, other)).then_some(one)
+            }) {
+                return Err(Failure::usage(format!("{twice} is named twice: it would have two votes")));
+            }
             return Federation::at(endpoints, settings).map_err(|error| Failure::usage(error.to_string()));
         };
         let invite: InviteCode = code.parse().map_err(|error| Failure::usage(chain(&error)))?;
@@ -70,11 +79,16 @@ impl Whom {
     }
 }
 
+/// Whether two endpoints are one server, whatever is asked for there.
+fn is_same(one: &Endpoint, other: &Endpoint) -> bool {
+    (one.host(), one.port(), one.target()) == (other.host(), other.port(), other.target())
+}
+
 /// No agreement: the reason, and below it who did what.
 pub(crate) fn no_agreement(error: &QueryError<PeerId>) -> Failure {
     let method = &error.report.method;
-    let message = format!("{method}: {}\n{}", error.failure, table(&error.report));
-    Failure::failed(message).with_details(json!({
+    let message = format!("{method}: {}", error.failure);
+    Failure::failed(message).with_table(table(&error.report)).with_details(json!({
         "method": method.as_ref(),
         "reason": error.failure.to_string(),
         "retryable": error.is_retryable(),
@@ -86,6 +100,7 @@ pub(crate) fn no_agreement(error: &QueryError<PeerId>) -> Failure {
 pub(crate) fn table(report: &QueryReport<PeerId>) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["peer", "asked", "after", "what came"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     for peer in &report.peers {
         table.add_row([peer.peer.to_string(), peer.asked.to_string(), after(peer), what_came(peer)]);
     }

@@ -11,7 +11,9 @@ use quorate_query::strategy::{
     AllOrDeadline, CurrentConsensus, EventuallyConsistent, FilterMapThreshold, ThresholdAgreement,
     ThresholdConsensus, TrustAllPeers, UnionResponsesSingle,
 };
-use quorate_query::{AttemptsConfig, Call, Explained, Federation, PeerId, QueryError, QueryStrategy};
+use quorate_query::{
+    AttemptsConfig, Call, Explained, Federation, PeerId, QueryError, QueryFailure, QueryStrategy,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -53,22 +55,30 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Strategy {
     /// The value of n - f guardians; asked again while they differ
+    #[value(alias = "ThresholdConsensus")]
     Threshold,
     /// The same, asked once
+    #[value(alias = "ThresholdAgreement")]
     Agreement,
     /// The value of all guardians
     Full,
     /// The value that f + 1 guardians ever gave (unsafe: published in 2023)
+    #[value(alias = "CurrentConsensus")]
     Current,
     /// The same, asked again after every f + 1 answers (unsafe: published in 2023)
+    #[value(alias = "EventuallyConsistent")]
     Eventual,
     /// The different values of n - f guardians
+    #[value(aliases = ["UnionResponsesSingle", "UnionResponses"])]
     Union,
     /// What each guardian of a quorum says
+    #[value(alias = "FilterMapThreshold")]
     Each,
     /// What each guardian says until the time is up
+    #[value(alias = "AllOrDeadline")]
     All,
     /// The first answer (unsafe where anybody may lie)
+    #[value(alias = "TrustAllPeers")]
     First,
 }
 
@@ -152,9 +162,10 @@ impl Asked<'_> {
         let Explained { outcome, report } = self.federation.explain(query).await;
         let outcome = outcome.and_then(|agreed| {
             agreed.map_err(|answers| QueryError {
-                failure: quorate_query::QueryFailure::TooFew {
+                failure: QueryFailure::Disagreement {
                     need: n.threshold(),
-                    have: most_equal(&answers),
+                    best: most_equal(&answers),
+                    values: different(&answers),
                 },
                 report: Box::new(report.clone()),
             })
@@ -166,4 +177,14 @@ impl Asked<'_> {
 fn most_equal(answers: &BTreeMap<PeerId, Value>) -> usize {
     let equal = |value: &Value| answers.values().filter(|other| *other == value).count();
     answers.values().map(equal).max().unwrap_or(0)
+}
+
+fn different(answers: &BTreeMap<PeerId, Value>) -> usize {
+    let mut values: Vec<&Value> = Vec::new();
+    for value in answers.values() {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    values.len()
 }

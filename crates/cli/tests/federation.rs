@@ -63,6 +63,8 @@ fn a_disagreement_is_exit_code_1_and_a_table() {
         (output.status.code(), &told["event"], &told["peers"][0]["answer"]),
         (Some(1), &"failed".into(), &43.into())
     );
+    let message = told["message"].as_str().expect("text");
+    assert!(message.starts_with("session_count: no agreement") && !message.contains('\n'), "{message}");
 }
 
 #[test]
@@ -77,6 +79,12 @@ fn strategies_have_names() {
         ("eventual", 0),
         ("first", 0),
         ("full", 1),
+        // As the library and the publications call them.
+        ("ThresholdConsensus", 0),
+        ("CurrentConsensus", 0),
+        ("EventuallyConsistent", 0),
+        ("UnionResponses", 0),
+        ("TrustAllPeers", 0),
     ] {
         let output =
             quorate(&["query", "--peers", &urls, "--timeout", "5", "--strategy", strategy, "session_count"]);
@@ -110,6 +118,9 @@ fn words_that_cannot_work_are_exit_code_2() {
     for words in [
         &["query", "session_count"][..],
         &["query", "--peers", "nonsense", "session_count"],
+        &["query", "--peers", "ws://127.0.0.1:1,ws://127.0.0.1:1/", "session_count"],
+        &["query", "--peers", "", "session_count"],
+        &["query", "--peers", "ws://127.0.0.1:1", "--strategy", "none", "session_count"],
         &["query", "--peers", "ws://127.0.0.1:1", "--params", "{", "session_count"],
         &["query", "--peers", "ws://127.0.0.1:1", "--timeout", "0", "session_count"],
         &["query", "--invite", "fed1oops", "session_count"],
@@ -195,4 +206,52 @@ fn guardians_run_and_are_asked_by_their_invite_code() {
     assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "7\n"), "{}", err(&output));
     let output = quorate(&["versions", "--invite", invite]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+}
+
+#[test]
+fn an_even_split_is_no_agreement_with_either_threshold_strategy() {
+    let (_runtime, _guardians, urls) = four(&[(0, Fault::Liar), (1, Fault::Liar)]);
+    for strategy in ["threshold", "agreement"] {
+        let output =
+            quorate(&["query", "--peers", &urls, "--timeout", "10", "--strategy", strategy, "session_count"]);
+        assert_eq!(output.status.code(), Some(1), "{strategy}");
+        let told = err(&output);
+        assert!(
+            told.contains("no agreement: 2 different answers, 2 peers agree where 3 are needed"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn an_invite_code_of_another_federation_is_not_followed() {
+    let (_runtime, guardians, _urls) = four(&[]);
+    let another = "ab".repeat(32);
+    let words = [
+        "invite",
+        "encode",
+        "--peer",
+        &format!("0={}", guardians.guardian(0).url()),
+        "--federation",
+        &another,
+    ];
+    let invite = out(&quorate(&words));
+    let output = quorate(&["query", "--invite", invite.trim(), "--timeout", "5", "session_count"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
+    let told = err(&output);
+    assert!(told.contains("the config is that of federation"), "{told}");
+    assert!(told.lines().all(|line| line.chars().count() <= 120), "a table of at most 120 columns:\n{told}");
+    assert_eq!(guardians.guardian(1).requests(), 0, "nobody but the named one was asked");
+}
+
+#[test]
+fn guardians_over_http_are_asked_beside_those_over_websocket() {
+    let (_runtime, guardians, _urls) = four(&[(3, Fault::Refuse)]);
+    let urls: Vec<String> = guardians
+        .iter()
+        .enumerate()
+        .map(|(n, one)| if n % 2 == 0 { one.http_url() } else { one.url() })
+        .collect();
+    let output = quorate(&["query", "--peers", &urls.join(","), "--timeout", "10", "session_count"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "42\n"), "{}", err(&output));
 }

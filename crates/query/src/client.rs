@@ -4,6 +4,7 @@
 //! waits on it is told at once. A client keeps what a hostile peer can make it hold within bounds.
 
 mod http;
+mod pauses;
 mod reconnect;
 mod settings;
 mod stream;
@@ -47,6 +48,11 @@ pub trait JsonRpcClient: Sized + Send + Sync + 'static {
 
     /// Whether the connection still stands, as far as is known.
     fn is_connected(&self) -> bool;
+
+    /// Why the connection has ended, where that is known.
+    fn ended(&self) -> Option<PeerError> {
+        None
+    }
 
     /// Asks over it.
     async fn request(&self, call: &Call) -> Result<Answer, PeerError>;

@@ -1,7 +1,7 @@
 //! The seed's connect info: one guardian, the federation's public key, and a token for the config.
 //!
-//! The rule: as with invite codes, one text per value; the seed's reader lets trailing bytes pass, and its writer cuts the
-//! length of a long URL to 16 bits. Neither happens here. Whether the key is a point of its curve is not checked: that
+//! The rule: a value is written as one text, its URL in canonical form; another spelling of the URL is read. The seed's reader lets trailing
+//! bytes pass, and its writer cuts the length of a long URL to 16 bits. Neither happens here. Whether the key is a point of its curve is not checked: that
 //! takes the curve, and who verifies with it finds out.
 //!
 //! Layout: bech32m with the prefix `fed1` over: key 48 bytes, length of the URL 2 bytes big-endian, URL, token 12 bytes.

@@ -80,6 +80,7 @@ impl PeerError {
             Self::Connect(ConnectError { fault: ConnectFault::BadEndpoint, .. }) | Self::UnknownPeer => {
                 Fault::Caller
             }
+            Self::Connect(ConnectError { fault: ConnectFault::Lost(cause), .. }) => cause.fault(),
             Self::Connect(_) | Self::Closed | Self::TimedOut { .. } => Fault::Network,
             Self::Rpc(error) => error.kind().fault(),
             Self::Busy { .. } => Fault::Caller,
@@ -169,6 +170,9 @@ pub enum ConnectFault {
         /// The status.
         status: u16,
     },
+    /// One connection after another was lost as soon as it was there.
+    #[error("its connections are lost at once: {0}")]
+    Lost(#[source] Box<PeerError>),
     /// What answers there does not speak the protocol.
     #[error("what answers there does not speak websocket")]
     NotWebsocket,
@@ -182,6 +186,7 @@ impl ConnectFault {
         match self {
             Self::Io(_) | Self::Resolve | Self::TimedOut { .. } => true,
             Self::Refused { status } => matches!(status, 408 | 425 | 429 | 500..=599),
+            Self::Lost(cause) => cause.is_retryable(),
             Self::Tls(_) | Self::NotWebsocket | Self::BadEndpoint => false,
         }
     }
@@ -288,6 +293,9 @@ pub enum Malformed {
         /// How long it may be.
         max: usize,
     },
+    /// One message after another that nobody waits for.
+    #[error("it keeps sending what nobody asked for")]
+    Unasked,
     /// A breach of the websocket protocol or of HTTP.
     #[error("it broke the protocol of the connection")]
     Framing,

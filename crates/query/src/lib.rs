@@ -69,6 +69,7 @@ pub mod strategy;
 mod text;
 mod transaction;
 pub mod verified;
+pub mod websocket;
 
 #[cfg(test)]
 mod sim;

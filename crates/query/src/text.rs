@@ -2,9 +2,8 @@
 //!
 //! The rule: one text per value. Padding bits are zero, the checksum (where there is one) holds, and nothing follows.
 
-use bech32::primitives::decode::{CheckedHrpstring, UncheckedHrpstring};
-use bech32::{Bech32m, Checksum, Hrp};
 use data_encoding::{BitOrder, Encoding, Specification};
+use quorate_base::bech32m::{self, Bech32mError};
 
 /// The longest text that is read, in characters.
 pub const MAX_TEXT: usize = 64 * 1024;
@@ -34,38 +33,25 @@ pub enum TextError {
     Padding,
 }
 
-/// Bech32m over text longer than the 90 characters of the standard.
-enum LongBech32m {}
-
-impl Checksum for LongBech32m {
-    type MidstateRepr = <Bech32m as Checksum>::MidstateRepr;
-    type CorrectionField = <Bech32m as Checksum>::CorrectionField;
-
-    const ROOT_GENERATOR: Self::CorrectionField = Bech32m::ROOT_GENERATOR;
-    const ROOT_EXPONENTS: std::ops::RangeInclusive<usize> = Bech32m::ROOT_EXPONENTS;
-    const CODE_LENGTH: usize = usize::MAX;
-    const CHECKSUM_LENGTH: usize = Bech32m::CHECKSUM_LENGTH;
-    const GENERATOR_SH: [Self::MidstateRepr; 5] = Bech32m::GENERATOR_SH;
-    const TARGET_RESIDUE: Self::MidstateRepr = Bech32m::TARGET_RESIDUE;
-}
-
 /// `bytes` as bech32m; `None` when they are too many.
 pub(crate) fn to_bech32m(bytes: &[u8]) -> Option<String> {
-    let prefix = Hrp::parse(PREFIX).ok()?;
-    bech32::encode_lower::<LongBech32m>(prefix, bytes).ok().filter(|text| text.len() <= MAX_TEXT)
+    let mut text = String::new();
+    bech32m::write(&mut text, PREFIX, bytes).ok().filter(|()| text.len() <= MAX_TEXT)?;
+    Some(text)
 }
 
 pub(crate) fn from_bech32m(text: &str) -> Result<Vec<u8>, TextError> {
     if text.len() > MAX_TEXT {
         return Err(TextError::TooLong);
     }
-    let unchecked = UncheckedHrpstring::new(text).map_err(|_| TextError::Character)?;
-    if !unchecked.hrp().as_str().eq_ignore_ascii_case(PREFIX) {
-        return Err(TextError::Prefix);
+    let mut bytes = Vec::new();
+    match bech32m::read(PREFIX, text, &mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(Bech32mError::Prefix) => Err(TextError::Prefix),
+        Err(Bech32mError::Checksum) => Err(TextError::Checksum),
+        Err(Bech32mError::Padding) => Err(TextError::Padding),
+        Err(_) => Err(TextError::Character),
     }
-    let checked = CheckedHrpstring::new::<LongBech32m>(text).map_err(|_| TextError::Checksum)?;
-    checked.validate_segwit_padding().map_err(|_| TextError::Padding)?;
-    Ok(checked.byte_iter().collect())
 }
 
 /// Fedimint's base32: digits before letters, least significant bit first, no padding. Not that of RFC 4648.

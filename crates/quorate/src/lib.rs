@@ -7,7 +7,7 @@
 //!
 //! **What it does not do.** It finds no peers on its own: somebody names the first one.
 //!
-//! **Features.** `iroh` (default): nodes on QUIC.
+//! **Features.** `iroh` (default): nodes on QUIC. `query`: answers from a federation (`quorate::query`).
 
 pub mod faults;
 pub mod files;
@@ -24,6 +24,8 @@ pub use quorate_base as base;
 pub use quorate_channel as channel;
 #[cfg(feature = "iroh")]
 pub use quorate_iroh as iroh;
+#[cfg(feature = "query")]
+pub use quorate_query as query;
 pub use quorate_transport as transport;
 pub use quorate_versioning as versioning;
 pub use quorate_wire as wire;

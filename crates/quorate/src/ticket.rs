@@ -4,17 +4,13 @@
 //! a ticket that reads is exactly the one that was written. Whoever has the text has the channel's
 //! key: it is a secret.
 //!
-//! The text is bech32m (BIP-350) with the prefix `qrt`, longer than the 90 characters of that
-//! standard. The longer the text, the fewer wrong characters the checksum finds for *certain* (four
-//! up to 90, three up to 1,023); it misses any other change once in 2^30. The byte table stands in
-//! `docs/specs/ticket.md`.
+//! The text is [bech32m](quorate_base::bech32m) with the prefix `qrt`. The byte table stands in `docs/specs/ticket.md`.
 
 #[cfg(test)]
 mod tests;
 
 use crate::secret::Secret;
-use bech32::primitives::decode::{CharError, CheckedHrpstring, UncheckedHrpstring, UncheckedHrpstringError};
-use bech32::{Bech32m, Checksum, Hrp};
+use quorate_base::bech32m::{self, Bech32mError};
 use quorate_wire::{PeerUrl, PeerUrlError};
 use std::fmt;
 use std::str::FromStr;
@@ -135,8 +131,7 @@ impl Ticket {
 impl fmt::Display for Ticket {
     /// The ticket as text, its secret included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = Hrp::parse(PREFIX).map_err(|_| fmt::Error)?;
-        bech32::encode_lower_to_fmt::<LongBech32m, _>(f, prefix, &self.to_bytes()).map_err(|_| fmt::Error)
+        bech32m::write(f, PREFIX, &self.to_bytes())
     }
 }
 
@@ -157,12 +152,8 @@ impl FromStr for Ticket {
         if data.contains('1') {
             return Err(TicketError::Character { found: '1' });
         }
-        UncheckedHrpstring::new(text).map_err(|error| TicketError::of(&error))?;
-        let checked = CheckedHrpstring::new::<LongBech32m>(text).map_err(|_| TicketError::Checksum)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-        bytes.extend(checked.byte_iter());
-        // Bits that no byte holds must be none, else several texts would be one ticket.
-        checked.validate_segwit_padding().map_err(|_| TicketError::Padding)?;
+        bech32m::read(PREFIX, text, &mut *bytes).map_err(TicketError::of)?;
         Self::from_bytes(&bytes)
     }
 }
@@ -236,28 +227,15 @@ impl TicketError {
         if plausible { Self::Prefix { found: prefix.to_ascii_lowercase() } } else { Self::NotATicket }
     }
 
-    fn of(error: &UncheckedHrpstringError) -> Self {
+    const fn of(error: Bech32mError) -> Self {
         match error {
-            UncheckedHrpstringError::Char(CharError::InvalidChar(found)) => Self::Character { found: *found },
-            UncheckedHrpstringError::Char(CharError::MixedCase) => Self::MixedCase,
+            Bech32mError::Character(found) => Self::Character { found },
+            Bech32mError::MixedCase => Self::MixedCase,
+            Bech32mError::Checksum => Self::Checksum,
+            Bech32mError::Padding => Self::Padding,
             _ => Self::NotATicket,
         }
     }
-}
-
-/// Bech32m for strings of any length.
-enum LongBech32m {}
-
-impl Checksum for LongBech32m {
-    type MidstateRepr = <Bech32m as Checksum>::MidstateRepr;
-    type CorrectionField = <Bech32m as Checksum>::CorrectionField;
-
-    const ROOT_GENERATOR: Self::CorrectionField = Bech32m::ROOT_GENERATOR;
-    const ROOT_EXPONENTS: std::ops::RangeInclusive<usize> = Bech32m::ROOT_EXPONENTS;
-    const CODE_LENGTH: usize = usize::MAX;
-    const CHECKSUM_LENGTH: usize = Bech32m::CHECKSUM_LENGTH;
-    const GENERATOR_SH: [Self::MidstateRepr; 5] = Bech32m::GENERATOR_SH;
-    const TARGET_RESIDUE: Self::MidstateRepr = Bech32m::TARGET_RESIDUE;
 }
 
 /// What is left to read.

@@ -6,6 +6,7 @@
 use drive::{CHUNK, folder, is_completed, manifest, refusals, send};
 use quorate::files::message::RefusedReason;
 use quorate::files::{Inbox, InboxConfig};
+use quorate_testkit::small_disk::SmallDisk;
 use std::path::Path;
 
 #[cfg(test)]
@@ -15,7 +16,7 @@ mod drive;
 #[test]
 fn a_real_file_system_that_is_full_refuses_and_resumes_when_there_is_room() {
     let temp = tempfile::tempdir().unwrap();
-    let Some(_mounted) = Mounted::tmpfs(temp.path(), "400k") else {
+    let Some(_mounted) = SmallDisk::mount(temp.path(), 400 << 10) else {
         use std::io::Write;
         let _ = writeln!(std::io::stderr(), "skipped: no tmpfs can be mounted here");
         return;
@@ -38,24 +39,4 @@ fn names_in(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
-}
-
-/// A small file system that goes when the value does.
-struct Mounted<'a>(&'a Path);
-
-impl<'a> Mounted<'a> {
-    fn tmpfs(at: &'a Path, size: &str) -> Option<Self> {
-        let options = format!("size={size}");
-        let mut command = std::process::Command::new("mount");
-        let command = command.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at);
-        let status = command.stderr(std::process::Stdio::null()).status().ok()?;
-        status.success().then_some(Self(at))
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        // Lazily: the receiver's folder may still be open.
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status();
-    }
 }

@@ -12,6 +12,7 @@
 //! | `store` | [`store`] | [`store::conformance`]: what every `Store` has to do; [`store::Disk`]: a disk that loses power |
 //! | `proof-nodes` | [`proof_nodes`] | [`proof_nodes::ProofNode`]: Ethereum nodes with proofs on loopback sockets, honest and not |
 //! | `guardians` | [`guardians`] | [`guardians::Guardians`]: scripted guardians of a federation on loopback sockets |
+//! | `small-disk` | [`small_disk`] | [`small_disk::SmallDisk`]: a file system that is soon full |
 //! | `transport` | [`transport`] | [`transport::conformance`]: what every `TxImp` has to do |
 //!
 //! **What it does not do.** But for `relay`, `guardians` and `proof-nodes` it opens no socket, sleeps never and reads no clock: a simulated
@@ -49,6 +50,8 @@ pub mod proof_nodes;
 pub mod relay;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "small-disk")]
+pub mod small_disk;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(feature = "transport")]

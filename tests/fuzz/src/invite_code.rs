@@ -1,10 +1,17 @@
-//! Invite codes from any text, in both forms: what is read can be written and read again, and names somebody.
+//! Invite codes from any text, and from any payload in both forms: what is read can be written and read again, and names somebody.
 
+use super::sealed;
 use quorate_query::InviteCode;
 
-/// Any text is an invite code or an error.
+/// Any bytes are an invite code or an error, as text and as payload.
 pub fn invite_code(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    if let Ok(text) = std::str::from_utf8(input) {
+        check(text);
+    }
+    check(&sealed("fed1", input));
+}
+
+fn check(text: &str) {
     let Ok(invite) = text.parse::<InviteCode>() else { return };
     assert!(!invite.guardians().is_empty());
     assert_eq!(invite.to_string().parse(), Ok(invite.clone()));

@@ -27,6 +27,7 @@ mod trie;
 mod verified;
 mod versions;
 mod versions_binary;
+mod websocket;
 
 pub use channel::channel;
 pub use cipher::cipher;
@@ -51,6 +52,7 @@ pub use trie::trie;
 pub use verified::verified;
 pub use versions::versions;
 pub use versions_binary::versions_binary;
+pub use websocket::websocket;
 
 /// A target by name.
 pub struct Target {
@@ -85,4 +87,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "verified", run: verified },
     Target { name: "versions", run: versions },
     Target { name: "versions_binary", run: versions_binary },
+    Target { name: "websocket", run: websocket },
 ];
+
+/// A payload as bech32m text: a checksum that no fuzzer finds by itself.
+fn sealed(prefix: &str, payload: &[u8]) -> String {
+    let mut text = String::new();
+    quorate_base::bech32m::write(&mut text, prefix, payload).expect("a prefix, and a string to write to");
+    text
+}

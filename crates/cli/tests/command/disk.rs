@@ -1,7 +1,7 @@
 //! Names that are taken, links that are planted, a disk that is full.
 
 use crate::support::{assert_equal, content, file, names_in, recv, run, send, send_words, skipped, text};
-use std::path::Path;
+use quorate_testkit::small_disk::SmallDisk;
 
 #[test]
 fn a_name_that_is_taken_stays_and_the_new_file_gets_a_number() {
@@ -56,7 +56,7 @@ fn a_full_disk_is_told_to_the_sender_and_leaves_no_half_file() {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    let Some(_mounted) = Mounted::tmpfs(&out, "6m") else {
+    let Some(_mounted) = SmallDisk::mount(&out, 6 << 20) else {
         return skipped("no tmpfs can be mounted here");
     };
     std::fs::write(out.join("ballast"), content(3_000_000, 1)).unwrap();
@@ -87,24 +87,4 @@ fn a_receiver_whose_folder_is_gone_refuses() {
     let words = send_words(&receiving.ticket, &[&source]);
     run(words).with(1).saying(&[&receiving.name, "refused"]);
     assert!(!out.exists());
-}
-
-/// A small file system that goes when the value does.
-struct Mounted<'a>(&'a Path);
-
-impl<'a> Mounted<'a> {
-    fn tmpfs(at: &'a Path, size: &str) -> Option<Self> {
-        let options = format!("size={size}");
-        let mut command = std::process::Command::new("mount");
-        let command = command.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at);
-        let status = command.stderr(std::process::Stdio::null()).status().ok()?;
-        status.success().then_some(Self(at))
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        // Lazily: the receiver's folder may still be open.
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status();
-    }
 }

@@ -1,10 +1,14 @@
 //! JSON-RPC over HTTP/1.1: a request per POST, on connections that are kept.
+//!
+//! The rules: a client has a few connections, and a bounded number of requests that wait for one. Between connects that fail there is a pause, in
+//! which requests fail at once with the last cause.
 
+use super::pauses::Pauses;
 use super::stream::Stream;
 use super::{ClientSettings, Requester};
 use crate::call::{Answer, Call};
 use crate::endpoint::Endpoint;
-use crate::error::{ConnectFault, Malformed, PeerError};
+use crate::error::{ConnectError, ConnectFault, Malformed, PeerError};
 use crate::jsonrpc::{read_batch, read_http_answer, write_batch, write_request};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,8 +16,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -26,16 +30,53 @@ pub struct HttpClient {
     next_id: AtomicU64,
     idle: Mutex<Vec<Sender>>,
     connections: Semaphore,
+    waiting: AtomicUsize,
+    pauses: Mutex<Pauses>,
+}
+
+/// A request that waits or is under way.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl HttpClient {
     /// A client for `endpoint`; nothing is opened yet.
     pub fn new(endpoint: Endpoint, settings: Arc<ClientSettings>) -> Self {
         let connections = Semaphore::new(settings.max_http_connections.get());
-        Self { endpoint, settings, next_id: AtomicU64::new(0), idle: Mutex::default(), connections }
+        Self {
+            endpoint,
+            settings,
+            next_id: AtomicU64::new(0),
+            idle: Mutex::default(),
+            connections,
+            waiting: AtomicUsize::new(0),
+            pauses: Mutex::new(Pauses::new()),
+        }
     }
 
-    async fn connect(&self) -> Result<Sender, ConnectFault> {
+    async fn connect(&self) -> Result<Sender, ConnectError> {
+        self.pauses().allow()?;
+        match self.open().await {
+            Ok(sender) => {
+                self.pauses().stable();
+                Ok(sender)
+            }
+            Err(fault) => {
+                self.pauses().failed(fault.clone(), &self.settings);
+                Err(fault.into())
+            }
+        }
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, Pauses> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn open(&self) -> Result<Sender, ConnectFault> {
         let after = self.settings.connect_timeout;
         let opening = async {
             let stream = Stream::open(&self.endpoint, &self.settings).await?;
@@ -71,12 +112,17 @@ impl HttpClient {
                 return Ok((kept, false));
             }
         }
-        Ok((self.connect().await.map_err(|fault| PeerError::Connect(fault.into()))?, true))
+        Ok((self.connect().await?, true))
     }
 
     async fn exchange(&self, body: Vec<u8>) -> Result<(u16, Bytes), PeerError> {
+        let max = self.settings.max_waiting.get();
         if body.len() > self.settings.max_request_bytes {
-            return Err(PeerError::Busy { max: self.settings.max_waiting.get() });
+            return Err(PeerError::Busy { max });
+        }
+        let waits = Waits(&self.waiting);
+        if waits.0.fetch_add(1, Ordering::Relaxed) >= max {
+            return Err(PeerError::Busy { max });
         }
         let body = Bytes::from(body);
         let _one_of_few = self.connections.acquire().await.map_err(|_| PeerError::Closed)?;

@@ -4,12 +4,12 @@
 //! those who wait give up, so it makes progress under short timeouts. Between connects that fail there is a pause, in
 //! which requests fail at once with the last cause: a quorum that does not need this peer never waits for it.
 
+use super::pauses::Pauses;
 use super::{ClientSettings, JsonRpcClient, Requester};
 use crate::call::{Answer, Call};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, ConnectFault, PeerError};
 use async_trait::async_trait;
-use fastrand::Rng;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -28,14 +28,13 @@ struct Shared<C> {
 
 struct State<C> {
     link: Link<C>,
-    /// Connects that failed and connections that were lost too early, in a row.
-    failures: u32,
-    rng: Rng,
+    /// After connects that failed and connections that were lost too early.
+    pauses: Pauses,
 }
 
 enum Link<C> {
-    /// None; after a failure with its cause, and the time before which none is tried.
-    Down(Option<(ConnectFault, Instant)>),
+    /// None.
+    Down,
     /// One is being opened.
     Opening(Opened<C>),
     /// It stands, or did when it was last looked at.
@@ -48,9 +47,7 @@ type Opened<C> = watch::Receiver<Option<Result<Arc<C>, ConnectFault>>>;
 impl<C: JsonRpcClient> Reconnecting<C> {
     /// A client for `endpoint`; nothing is opened yet.
     pub fn new(endpoint: Endpoint, settings: Arc<ClientSettings>) -> Self {
-        // Without randomness the jitter is the same for all, which is harmless.
-        let rng = Rng::with_seed(getrandom::u64().unwrap_or(0));
-        let state = Mutex::new(State { link: Link::Down(None), failures: 0, rng });
+        let state = Mutex::new(State { link: Link::Down, pauses: Pauses::new() });
         Self { shared: Arc::new(Shared { endpoint, settings, state }) }
     }
 
@@ -93,26 +90,20 @@ impl<C: JsonRpcClient> Shared<C> {
         match &state.link {
             Link::Up { client, .. } if client.is_connected() => return Ok(Look::Ready(client.clone())),
             Link::Opening(opened) => return Ok(Look::Wait(opened.clone())),
-            Link::Down(Some((fault, until))) if Instant::now() < *until => {
-                let retry_in = Some(until.duration_since(Instant::now()));
-                return Err(ConnectError { fault: fault.clone(), retry_in });
-            }
-            Link::Up { since, .. } => {
-                let early = since.elapsed() < self.settings.stable_after;
-                state.failures = if early { state.failures + 1 } else { 0 };
-                // One that is lost early is opened again at once; from the second on there is a pause.
-                if early && state.failures > 1 {
-                    let fault = ConnectFault::Io(std::io::ErrorKind::ConnectionReset);
-                    let failures = state.failures - 2;
-                    let pause = state.pause(&self.settings, failures);
-                    if !pause.is_zero() {
-                        state.link = Link::Down(Some((fault.clone(), Instant::now() + pause)));
-                        return Err(ConnectError { fault, retry_in: Some(pause) });
+            Link::Up { client, since } => {
+                let (cause, early) = (client.ended(), since.elapsed() < self.settings.stable_after);
+                state.link = Link::Down;
+                match early {
+                    true => {
+                        let cause = cause.unwrap_or(PeerError::Closed);
+                        state.pauses.lost_early(ConnectFault::Lost(Box::new(cause)), &self.settings);
                     }
+                    false => state.pauses.stable(),
                 }
             }
-            Link::Down(_) => {}
+            Link::Down => {}
         }
+        state.pauses.allow()?;
         let (tell, opened) = watch::channel(None);
         state.link = Link::Opening(opened.clone());
         drop(state);
@@ -127,14 +118,11 @@ impl<C: JsonRpcClient> Shared<C> {
     async fn open(&self) -> Result<Arc<C>, ConnectFault> {
         let outcome = C::connect(&self.endpoint, &self.settings).await.map(Arc::new);
         let mut state = self.lock();
-        let now = Instant::now();
         match &outcome {
-            Ok(client) => state.link = Link::Up { client: client.clone(), since: now },
+            Ok(client) => state.link = Link::Up { client: client.clone(), since: Instant::now() },
             Err(fault) => {
-                let failures = state.failures;
-                let pause = state.pause(&self.settings, failures);
-                state.failures = state.failures.saturating_add(1);
-                state.link = Link::Down(Some((fault.clone(), now + pause)));
+                state.link = Link::Down;
+                state.pauses.failed(fault.clone(), &self.settings);
                 tracing::debug!(endpoint = %self.endpoint, %fault, "a peer cannot be reached");
             }
         }
@@ -144,12 +132,6 @@ impl<C: JsonRpcClient> Shared<C> {
     fn lock(&self) -> MutexGuard<'_, State<C>> {
         // Nothing under this lock panics half-way, and no foreign code runs but `is_connected`.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<C> State<C> {
-    fn pause(&mut self, settings: &ClientSettings, failures: u32) -> std::time::Duration {
-        settings.connect_backoff.delay(failures, self.rng.f64())
     }
 }
 
