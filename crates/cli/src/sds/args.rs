@@ -112,6 +112,9 @@ pub(crate) struct Plan {
 /// How many of the latest messages are cited for others, who know what we have by it.
 const CITED: usize = 50;
 
+/// The longest name: longer ones are refused by peers of our own.
+const MAX_NAME: usize = 256;
+
 impl SdsArgs {
     /// The run that the options ask for.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
@@ -125,6 +128,11 @@ impl SdsArgs {
         faults.validate().map_err(|error| Failure::usage(error.to_string()))?;
         if self.tmax < self.tmin {
             return Err(Failure::usage("--tmax is less than --tmin"));
+        }
+        for (option, name) in [("--id", &self.id), ("--channel", &self.channel)] {
+            if name.is_empty() || name.len() > MAX_NAME {
+                return Err(Failure::usage(format!("{option} takes 1 to {MAX_NAME} bytes")));
+            }
         }
         let config = self.config();
         config.validate().map_err(|error| Failure::usage(error.to_string()))?;
@@ -201,6 +209,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_said_before_anything_starts() {
         assert!(plan(&["--listen", "0", "--drop", "1"]).is_err());
+        assert!(plan(&["--listen", "0", "--channel", ""]).is_err());
         assert!(plan(&["--listen", "0", "--tmin", "10", "--tmax", "5"]).is_err());
         for words in [&["--listen", "0", "--connect", "h:1"][..], &[], &["--listen", "0", "--size", "0"]] {
             assert!(Words::try_parse_from([&["sds", "--id", "a"], words].concat()).is_err());
