@@ -699,14 +699,17 @@ impl Incoming {
             );
         }
         for key in waiting.set.past.iter().filter(|key| !self.peers.is_over(key)) {
-            match key {
-                Key::Sequence(tag, sequence) => {
+            match (key, &waiting.origin) {
+                // Its sender's earlier ones were looked at.
+                (Key::Sequence(tag, sequence), SegmentOrigin::Structured(own, base))
+                    if tag == own && sequence < base => {}
+                (Key::Sequence(tag, sequence), _) => {
                     let absent = self.absent(*tag, *sequence..sequence + 1);
                     lost.extend(absent.into_iter().map(|part| self.missing(*tag, part)));
                 }
                 // Received and not over: it is here, and waits itself.
-                Key::Opaque(_) if self.peers.standing(key) == Standing::Received => {}
-                Key::Opaque(id) => lost.push(Missing::Message(id.clone())),
+                (Key::Opaque(_), _) if self.peers.standing(key) == Standing::Received => {}
+                (Key::Opaque(id), _) => lost.push(Missing::Message(id.clone())),
             }
         }
         // What it lacks besides is on its way, or waits itself: look again later.

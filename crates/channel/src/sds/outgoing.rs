@@ -17,6 +17,9 @@ use std::time::Duration;
 /// The most participants whose acknowledgements are told apart.
 const MAX_ACKNOWLEDGERS: usize = 4_096;
 
+/// The most own messages whose citations are remembered; the latest.
+const MAX_PASTS: usize = 1_024;
+
 /// The most messages that one acknowledgement hastens.
 const MAX_HASTENED: usize = 64;
 
@@ -29,6 +32,8 @@ pub struct Outgoing {
     due: BTreeSet<(Mono, u64)>,
     sends: BTreeMap<RequestId, Send>,
     acked: BTreeMap<ParticipantId, RangeSet>,
+    /// What each of the latest own messages cites of our own: who says no more than citations has that too.
+    pasts: BTreeMap<u64, RangeSet>,
     round_trip: RoundTrip,
     bytes: usize,
     /// One beyond the last sequence number pushed: nobody can have more.
@@ -98,6 +103,7 @@ impl Outgoing {
             due: BTreeSet::new(),
             sends: BTreeMap::new(),
             acked: BTreeMap::new(),
+            pasts: BTreeMap::new(),
             round_trip: RoundTrip::default(),
             bytes: 0,
             end: 0,
@@ -109,6 +115,7 @@ impl Outgoing {
     pub fn push(&mut self, id: StructuredId, message: SdsMessage, request: RequestId) {
         self.bytes += message.content.len();
         self.end = self.end.max(id.sequence + 1);
+        self.remember_past(id, &message);
         let send = self.sends.entry(request).or_insert_with(|| Send {
             sequences: id.sequence..id.sequence,
             messages: 0,
@@ -246,14 +253,23 @@ impl Outgoing {
         self.acknowledged(now, by, ranges, true)
     }
 
-    /// `by` cites `ranges` of our sequence: it has them, and delivered them, which may be long after they came.
+    /// `by` cites `sequences` of ours: it has them, and delivered them, which may be long after they came. `with_past` says that it
+    /// delivers nothing before it has what that cites (LIP), and says what it has in no other way: then that counts too.
     pub fn handle_citations(
         &mut self,
         now: Mono,
         by: &ParticipantId,
-        ranges: &[Range<u64>],
+        sequences: &[u64],
+        with_past: bool,
     ) -> Vec<Acknowledged> {
-        self.acknowledged(now, by, ranges, false)
+        let mut has = RangeSet::new();
+        for sequence in sequences {
+            has.insert(*sequence..sequence + 1);
+            if let Some(past) = self.pasts.get(sequence).filter(|_| with_past) {
+                past.iter().for_each(|range| drop(has.insert(range)));
+            }
+        }
+        self.acknowledged(now, by, &has.iter().collect::<Vec<_>>(), false)
     }
 
     /// Gives up every message of a send: its deadline passed, or it never left.
@@ -308,6 +324,23 @@ impl Outgoing {
     /// Bytes of content held.
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Only what another cites as well as its own can help: one step back, not what that cites in turn, as published peers count
+    /// for there what only waits.
+    fn remember_past(&mut self, id: StructuredId, message: &SdsMessage) {
+        let mut past = RangeSet::new();
+        let own = message.history.iter().filter_map(|cited| StructuredId::parse(cited.id.as_str()));
+        for cited in own.filter(|cited| cited.tag == id.tag) {
+            past.insert(cited.sequence..cited.sequence + 1);
+        }
+        if past.pieces() == 0 {
+            return;
+        }
+        self.pasts.insert(id.sequence, past);
+        if self.pasts.len() > MAX_PASTS {
+            self.pasts.pop_first();
+        }
     }
 
     fn acknowledged(

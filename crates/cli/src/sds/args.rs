@@ -59,6 +59,9 @@ pub(crate) struct SdsArgs {
     /// The time within which it is asked for, and others are answered
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     tmax: u64,
+    /// Who cites a message has what that one cites, too: for a peer that cites few messages and delivers in order
+    #[arg(long)]
+    cited_past: bool,
     /// After how long to give up
     #[arg(long, value_name = "S", default_value_t = 60)]
     timeout: u64,
@@ -166,6 +169,7 @@ impl SdsArgs {
             },
             profile,
             causal_history,
+            cited_past: self.cited_past,
             acks: AckPolicy::Any,
             retransmit: Backoff::new(retry, retry * 2).factor(1.2),
             sync: SyncConfig { ack_delay: (sync / 4).max(millis(1)), idle: Backoff::new(sync, sync * 8) },
