@@ -22,8 +22,6 @@ struct Message {
     by: Member,
     /// All that it follows, at whatever remove.
     past: BTreeSet<Number>,
-    /// It never left: nobody waits for it.
-    void: bool,
     /// Names of those whose acknowledgement its sender knows of.
     acknowledged: BTreeSet<usize>,
     satisfied: bool,
@@ -48,6 +46,8 @@ pub(crate) struct Model {
     policy: Policy,
     names: usize,
     messages: Vec<Message>,
+    /// They never left: nobody waits for them, and who never heard their sender may name them in a gap.
+    undone: BTreeSet<Number>,
     members: Vec<Knowledge>,
 }
 
@@ -60,7 +60,7 @@ fn check(holds: bool, why: impl FnOnce() -> String) -> Verdict {
 impl Model {
     pub(crate) fn new(names: usize, policy: Policy) -> Self {
         let members = (0..names).map(|name| Knowledge { name, ..Knowledge::default() }).collect();
-        Self { policy, names, messages: Vec::new(), members }
+        Self { policy, names, messages: Vec::new(), undone: BTreeSet::new(), members }
     }
 
     /// `member` sends; the number of the message.
@@ -72,7 +72,6 @@ impl Model {
         self.messages.push(Message {
             by: member,
             past,
-            void: false,
             acknowledged: BTreeSet::new(),
             satisfied: false,
         });
@@ -81,8 +80,8 @@ impl Model {
 
     /// It never left.
     pub(crate) fn undo(&mut self, number: Number) {
-        self.messages[number].void = true;
         self.members[self.messages[number].by].own.remove(&number);
+        self.undone.insert(number);
     }
 
     /// A participant comes back without its memory.
@@ -117,6 +116,9 @@ impl Model {
 
     /// `member` was told that a message is lost: something waits for it, and it did not come.
     pub(crate) fn given_up(&mut self, member: Member, number: Number) -> Verdict {
+        if self.undone.contains(&number) {
+            return Ok(());
+        }
         let waits = self.waiting(member).any(|waiter| self.messages[waiter].past.contains(&number));
         let this = &mut self.members[member];
         check(waits, || format!("{member} gives up {number}, for which nothing waits"))?;
@@ -177,11 +179,6 @@ impl Model {
         Ok(())
     }
 
-    /// How many messages somebody who is there was given up on.
-    pub(crate) fn gaps(&self) -> usize {
-        self.members.iter().map(|one| one.given_up.len()).sum()
-    }
-
     pub(crate) fn name(&self, member: Member) -> usize {
         self.members[member].name
     }
@@ -191,15 +188,32 @@ impl Model {
         this.accepted.difference(&this.delivered).copied()
     }
 
-    /// What `number` follows that `member` neither sent, nor delivered, nor gave up.
+    /// What `number` follows, as `member` can know, that it neither sent, nor delivered, nor gave up. What a lost message followed
+    /// nobody can tell, but for the earlier ones of its sender.
     fn lacks(&self, member: Member, number: Number) -> Vec<Number> {
         let this = &self.members[member];
-        let over = |past: &&Number| {
-            this.own.contains(past)
-                || this.delivered.contains(past)
-                || this.given_up.contains(past)
-                || self.messages[**past].void
-        };
-        self.messages[number].past.iter().filter(|past| !over(past)).copied().collect()
+        let mut lacks = BTreeSet::new();
+        let mut look: Vec<Number> = self.told(number);
+        while let Some(past) = look.pop() {
+            if this.given_up.contains(&past) {
+                look.extend(self.earlier(past));
+            } else if !this.own.contains(&past) && !this.delivered.contains(&past) {
+                lacks.insert(past);
+            }
+        }
+        lacks.into_iter().collect()
+    }
+
+    /// What a message tells of its past: the earlier ones of its sender, and the latest of the others.
+    fn told(&self, number: Number) -> Vec<Number> {
+        let past = &self.messages[number].past;
+        let is_latest = |one: &&Number| past.iter().all(|other| !self.messages[*other].past.contains(one));
+        past.iter().filter(is_latest).copied().chain(self.earlier(number)).collect()
+    }
+
+    /// The last message of the same sender before it.
+    fn earlier(&self, number: Number) -> Option<Number> {
+        let message = &self.messages[number];
+        message.past.iter().rev().find(|past| self.messages[**past].by == message.by).copied()
     }
 }
