@@ -100,6 +100,15 @@ impl AckPolicy {
         }
     }
 
+    /// How many others there are at least, by what it says.
+    pub(crate) fn others(&self) -> usize {
+        match self {
+            Self::Any => 1,
+            Self::AtLeast(count) => *count,
+            Self::All(roster) => roster.len(),
+        }
+    }
+
     /// Whether an acknowledgement of `by` counts.
     pub fn counts(&self, by: &ParticipantId) -> bool {
         match self {

@@ -12,6 +12,7 @@
 
 mod auth;
 mod clock;
+mod company;
 mod config;
 mod dialect;
 mod filter;
@@ -26,6 +27,7 @@ mod schedule;
 mod void;
 
 pub use auth::{PublicKey, Roster, SenderAuth};
+pub(crate) use company::Company;
 pub use clock::Lamport;
 pub use config::{Profile, RepairConfig, SdsConfig};
 pub use dialect::Dialect;

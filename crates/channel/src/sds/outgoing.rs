@@ -155,6 +155,11 @@ impl Outgoing {
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
     }
 
+    /// Acknowledgements take at least so long: others wait before they give one.
+    pub fn expect(&mut self, least: Duration) {
+        self.round_trip.least = least;
+    }
+
     /// An attempt ended: it left (`confirmed`), or it did not. Either way the next one is timed. Yields the message's id when
     /// it left for the first time.
     pub fn handle_attempted(
@@ -452,6 +457,8 @@ impl Outgoing {
 struct RoundTrip {
     smoothed: Option<Duration>,
     variation: Duration,
+    /// What it takes at least.
+    least: Duration,
 }
 
 impl RoundTrip {
@@ -470,9 +477,8 @@ impl RoundTrip {
 
     /// `delay`, stretched by as much as an acknowledgement takes longer than `initial`.
     fn stretch(&self, initial: Duration, delay: Duration) -> Duration {
-        let Some(smoothed) = self.smoothed else { return delay };
-        let expected = smoothed + self.variation * 4;
-        delay + expected.saturating_sub(initial)
+        let measured = self.smoothed.map_or(Duration::ZERO, |smoothed| smoothed + self.variation * 4);
+        delay + measured.saturating_sub(initial).max(self.least)
     }
 }
 

@@ -66,7 +66,8 @@ impl Model {
     /// `member` sends; the number of the message.
     pub(crate) fn send(&mut self, member: Member) -> Number {
         let this = &mut self.members[member];
-        let past = this.delivered.iter().chain(&this.own).copied().collect();
+        let known: BTreeSet<Number> = this.delivered.union(&this.own).copied().collect();
+        let past = known.iter().flat_map(|one| &self.messages[*one].past).chain(&known).copied().collect();
         let number = self.messages.len();
         this.own.insert(number);
         self.messages.push(Message {

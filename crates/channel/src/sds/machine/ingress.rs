@@ -40,6 +40,7 @@ impl Sds {
             return Err(SdsError::FromTheFuture { time });
         }
         self.repair.handle_arrival(&key);
+        self.company.heard(now.mono, &message.sender);
         self.acknowledgements(now, &message);
         self.filter(now, &message);
         self.repair.handle_requests(now.mono, &message.repair);
