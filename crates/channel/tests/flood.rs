@@ -224,6 +224,7 @@ fn a_flood_costs_what_is_configured_and_holds_nobody_up() {
 
 #[test]
 #[ignore = "ten seconds; run it optimised"]
+#[expect(clippy::disallowed_methods, reason = "ten seconds of the machine's time are what is asked for")]
 fn ten_seconds_of_a_flood_cost_what_is_configured() {
     let end = Instant::now() + Duration::from_secs(10);
     let (party, most) = flood(|_| Instant::now() < end);
