@@ -123,8 +123,8 @@ impl TxImp for IrohTransport {
         self.sessions.disconnect(peer, reason).await;
     }
 
-    async fn connect(&self, peer: &PeerUrl) -> Result<(), SendError> {
-        self.sessions.connect(peer).await
+    fn sessions(&self) -> Option<&Sessions> {
+        Some(&self.sessions)
     }
 
     async fn close(&self) {

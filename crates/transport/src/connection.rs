@@ -6,7 +6,7 @@
 
 use crate::{
     AuthenticatedPeer, ConnectionMeter, Direction, OpenError, OverRate, PeerViolation, PreflightError,
-    RecvError, Side, TxImpHnd,
+    RecvError, Side, TxImpHnd, TxModuleHandler, TxSpaceHandler,
     close::bounded,
     counters::{Record, count},
     gate::Way,
@@ -14,10 +14,11 @@ use crate::{
     handler::Pause,
     hnd::GateError,
     pace::Pace,
+    registry::{Handlers, Space},
 };
 use bytes::Bytes;
 use quorate_base::Mono;
-use quorate_wire::{EncodedFrame, Frame, ModuleId, SpaceId};
+use quorate_wire::{EncodedFrame, Frame, FrameRef, ModuleId, SpaceId, cut};
 use std::{sync::Arc, time::Duration};
 
 /// A connection whose peer has not introduced itself yet: nothing is delivered from it.
@@ -183,59 +184,65 @@ impl Ready {
         if len > max {
             return Err(PeerViolation::TooLarge { len, max }.into());
         }
-        match Frame::decode(frame).map_err(PeerViolation::Frame)? {
-            Frame::Notify { space, data } => self.deliver(&space, None, data),
-            Frame::Module { space, module, data } => self.deliver(&space, Some(&module), data),
-            Frame::Preflight { .. } => Err(PeerViolation::SecondPreflight.into()),
-            frame @ Frame::Disconnect { .. } => {
-                let reason = frame.reason().unwrap_or_default().into_owned();
-                Err(RecvError::RemoteDisconnect { reason: bounded(reason) })
+        // The ids are looked up where they lie; a handler sees those of its registration.
+        let handlers = hnd.registry.snapshot();
+        let (goal, data) = match FrameRef::decode(&frame).map_err(PeerViolation::Frame)? {
+            FrameRef::Notify { space, data } => (Goal::find(&handlers, space, None), data),
+            FrameRef::Module { space, module, data } => (Goal::find(&handlers, space, Some(module)), data),
+            FrameRef::Preflight { .. } => return Err(PeerViolation::SecondPreflight.into()),
+            FrameRef::Disconnect { reason } => {
+                let reason = String::from_utf8_lossy(&cut(frame, reason)).into_owned();
+                return Err(RecvError::RemoteDisconnect { reason: bounded(reason) });
             }
-            Frame::Other { kind, .. } => {
+            FrameRef::Other { kind, .. } => {
                 tracing::debug!(kind, "a frame of an unknown kind was ignored");
                 count(&hnd.counters.ignored_unknown_kind);
-                Ok(())
+                return Ok(());
             }
-        }
-    }
-
-    /// Through the gate to the space's or the module's handler.
-    fn deliver(&mut self, space: &SpaceId, module: Option<&ModuleId>, data: Bytes) -> Result<(), RecvError> {
-        let Announced { hnd, record, .. } = &self.announced;
-        let (peer, proven) = (record.peer.url(), record.peer.key().is_some());
-        let handlers = hnd.registry.snapshot();
-        let Some((handler, entry)) = handlers.space(space) else {
-            tracing::debug!(%peer, %space, "a message for an unknown space was dropped");
+        };
+        let Some(goal) = goal else {
+            tracing::debug!(peer = %self.peer().url(), "a message for an unknown space was dropped");
             count(&hnd.counters.dropped_unknown_space);
             return Ok(());
         };
-        self.pace.note(entry.bucket(), data.len());
-        if !hnd.permits(handler, peer, proven, (space, module), Way::In)? {
-            return Ok(());
-        }
-        let answer = match module {
-            None => hnd.call(|| {
-                let taken = handler.recv_space_notify(peer, space, data);
-                taken.map(|()| handler.pause(peer))
-            }),
-            Some(module) => match entry.module(module) {
-                Some(handler) => hnd.call(|| {
-                    let taken = handler.recv_module_msg(peer, space, module, data);
-                    taken.map(|()| handler.pause(peer))
-                }),
-                None => {
-                    tracing::debug!(%peer, %space, %module, "a message for an unknown module was dropped");
-                    count(&hnd.counters.dropped_unknown_module);
-                    return Ok(());
-                }
-            },
-        };
-        let pause = answer.map_err(GateError::from)?.map_err(GateError::Refused)?;
+        let pause = Self::deliver(&self.announced, &mut self.pace, &goal, cut(frame, data))?;
         if pause.is_some() {
             count(&hnd.counters.inbox_waits);
             self.pause = pause;
         }
         Ok(())
+    }
+
+    /// Through the gate to the space's or the module's handler.
+    fn deliver(
+        announced: &Announced,
+        pace: &mut Pace,
+        goal: &Goal<'_>,
+        data: Bytes,
+    ) -> Result<Option<Pause>, RecvError> {
+        let Announced { hnd, record, .. } = announced;
+        let (peer, proven) = (record.peer.url(), record.peer.key().is_some());
+        let Goal { space, handler, entry, module } = goal;
+        pace.note(entry.bucket(), data.len());
+        if !hnd.permits(*handler, peer, proven, (space, module.id()), Way::In)? {
+            return Ok(None);
+        }
+        let answer = match module {
+            To::Space => hnd.call(|| {
+                let taken = handler.recv_space_notify(peer, space, data);
+                taken.map(|()| handler.pause(peer))
+            }),
+            To::Module(module, handler) => hnd.call(|| {
+                let taken = handler.recv_module_msg(peer, space, module, data);
+                taken.map(|()| handler.pause(peer))
+            }),
+            To::Nobody(module) => {
+                tracing::debug!(%peer, %space, %module, "a message for an unknown module was dropped");
+                count(&hnd.counters.dropped_unknown_module);
+                return Ok(None);
+            }
+        };
+        Ok(answer.map_err(GateError::from)?.map_err(GateError::Refused)?)
     }
 
     /// The peer.
@@ -276,6 +283,44 @@ impl From<GateError> for RecvError {
         match error {
             GateError::Refused(refusal) => Self::Refused(refusal),
             GateError::Panicked => Self::HandlerPanicked,
+        }
+    }
+}
+
+/// The space that a message is for, and who of it.
+struct Goal<'a> {
+    space: &'a SpaceId,
+    handler: &'a dyn TxSpaceHandler,
+    entry: &'a Space,
+    module: To<'a>,
+}
+
+enum To<'a> {
+    Space,
+    Module(&'a ModuleId, &'a dyn TxModuleHandler),
+    /// A module without a handler.
+    Nobody(ModuleId),
+}
+
+impl<'a> Goal<'a> {
+    /// `None` where the space has no handler. The module is UTF-8.
+    fn find(handlers: &'a Handlers, space: &[u8], module: Option<&[u8]>) -> Option<Self> {
+        let (space, handler, entry) = handlers.space_of(space)?;
+        let module = match module.map(|module| entry.module(module).ok_or(module)) {
+            None => To::Space,
+            Some(Ok((id, handler))) => To::Module(id, handler),
+            Some(Err(unknown)) => To::Nobody(ModuleId::try_from(unknown).unwrap_or_default()),
+        };
+        Some(Self { space, handler, entry, module })
+    }
+}
+
+impl To<'_> {
+    const fn id(&self) -> Option<&ModuleId> {
+        match self {
+            Self::Space => None,
+            Self::Module(id, _) => Some(id),
+            Self::Nobody(id) => Some(id),
         }
     }
 }

@@ -13,6 +13,55 @@ use std::{future::Future, pin::Pin};
 /// Something to wait for before more is read from a peer.
 pub type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Whether somebody joined a space: known at once, or to be waited for.
+///
+/// ```
+/// use quorate_transport::{LocalAgents, TxSpaceHandler};
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// struct Space(AtomicBool);
+///
+/// impl TxSpaceHandler for Space {
+///     fn has_local_agents(&self) -> LocalAgents<'_> {
+///         self.0.load(Ordering::Relaxed).into()
+///     }
+/// }
+/// ```
+pub enum LocalAgents<'a> {
+    /// The answer; `Err` fails what was asked for.
+    Known(Result<bool, Refusal>),
+    /// The answer comes when this ends.
+    Later(Pin<Box<dyn Future<Output = Result<bool, Refusal>> + Send + 'a>>),
+}
+
+impl<'a> LocalAgents<'a> {
+    /// An answer that has to be waited for.
+    pub fn later(answer: impl Future<Output = Result<bool, Refusal>> + Send + 'a) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+}
+
+impl From<bool> for LocalAgents<'_> {
+    fn from(answer: bool) -> Self {
+        Self::Known(Ok(answer))
+    }
+}
+
+impl From<Result<bool, Refusal>> for LocalAgents<'_> {
+    fn from(answer: Result<bool, Refusal>) -> Self {
+        Self::Known(answer)
+    }
+}
+
+impl std::fmt::Debug for LocalAgents<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(answer) => f.debug_tuple("Known").field(answer).finish(),
+            Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
+        }
+    }
+}
+
 /// Handler of the whole transport: what is said before anything else, and who may connect.
 #[async_trait]
 pub trait TxHandler: Send + Sync + 'static {
@@ -106,8 +155,10 @@ pub trait TxSpaceHandler: Send + Sync + 'static {
 
     /// Whether somebody joined this space here. Without, sends fail, and no connection opens while no
     /// space has any: a preflight that introduces nobody would only make peers distrust this node.
-    async fn has_local_agents(&self) -> Result<bool, Refusal> {
-        Ok(true)
+    ///
+    /// Asked for each message that is sent: an answer that is [`Known`](LocalAgents::Known) costs nothing.
+    fn has_local_agents(&self) -> LocalAgents<'_> {
+        true.into()
     }
 }
 

@@ -4,8 +4,8 @@
 //! before it returns one. Who was told of a beginning is told of the end, exactly once.
 
 use crate::{
-    AuthenticatedPeer, AwaitingPreflight, BlockList, ConfigError, Direction, OpenError, PeerViolation,
-    Refusal, TransportConfig, TxHandler, TxModuleHandler, TxSpaceHandler, Verdict,
+    AuthenticatedPeer, AwaitingPreflight, BlockList, ConfigError, Direction, LocalAgents, OpenError,
+    PeerViolation, Refusal, TransportConfig, TxHandler, TxModuleHandler, TxSpaceHandler, Verdict,
     connection::Announced,
     counters::{Counters, count},
     gate::{BlockCounts, Way},
@@ -170,7 +170,7 @@ impl TxImpHnd {
         let mut spaces = handlers.spaces().peekable();
         let mut somebody = spaces.peek().is_none();
         for space in spaces {
-            if self.asked(space.has_local_agents()).await?.map_err(OpenError::Refused)? {
+            if self.has_local_agents(space.as_ref()).await?.map_err(OpenError::Refused)? {
                 somebody = true;
                 break;
             }
@@ -296,6 +296,17 @@ impl TxImpHnd {
     /// Calls user code; a panic is counted.
     pub(crate) fn call<T>(&self, code: impl FnOnce() -> T) -> Result<T, Panicked> {
         guarded::call(code).inspect_err(|_| self.count_panic())
+    }
+
+    /// Asks a space, and waits only where it has to think.
+    pub(crate) async fn has_local_agents(
+        &self,
+        space: &dyn TxSpaceHandler,
+    ) -> Result<Result<bool, Refusal>, Panicked> {
+        match self.call(|| space.has_local_agents())? {
+            LocalAgents::Known(answer) => Ok(answer),
+            LocalAgents::Later(answer) => self.asked(answer).await,
+        }
     }
 
     /// Drives a future of user code whose outcome matters.

@@ -35,12 +35,31 @@ pub trait TxImp: Send + Sync + 'static {
         None
     }
 
+    /// As [`send`](Self::send) where nothing has to be waited for: takes the frame out, and it has its place. A frame that is
+    /// left where it was is given to `send`.
+    ///
+    /// Asked before each `send`, which costs an allocation; this costs none. The default asks
+    /// [`sessions`](Self::sessions), and without them leaves the frame.
+    fn send_now(&self, peer: &PeerUrl, frame: &mut Option<EncodedFrame>) -> Result<(), SendError> {
+        #[cfg(feature = "tokio")]
+        if let Some(sessions) = self.sessions() {
+            return sessions.send_now(peer, frame);
+        }
+        let _ = (peer, frame);
+        Ok(())
+    }
+
     /// As [`send`](Self::send), but never waits: [`SendError::Full`] instead.
     ///
-    /// The default polls `send` once. (Where that begins to dial, the frame is not taken, but a later
-    /// call finds the connection.)
+    /// The default is [`send_now`](Self::send_now), then `send`, polled once. (Where that begins to dial, the frame is not taken,
+    /// but a later call finds the connection.)
     fn try_send(&self, peer: &PeerUrl, frame: EncodedFrame) -> Result<(), SendError> {
-        guarded::at_once(self.send(peer, frame)).unwrap_or(Err(SendError::Full))
+        let mut frame = Some(frame);
+        self.send_now(peer, &mut frame)?;
+        match frame {
+            None => Ok(()),
+            Some(frame) => guarded::at_once(self.send(peer, frame)).unwrap_or(Err(SendError::Full)),
+        }
     }
 
     /// Opens a connection to `peer` where there is none, and returns when it is ready.

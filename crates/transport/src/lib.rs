@@ -100,7 +100,7 @@ pub use error::{
     ConnectError, DialError, OpenError, PeerViolation, PreflightError, RecvError, Refusal, SendError, Side,
 };
 pub use factory::{CreateError, TransportFactory};
-pub use handler::{Pause, TxHandler, TxModuleHandler, TxSpaceHandler};
+pub use handler::{LocalAgents, Pause, TxHandler, TxModuleHandler, TxSpaceHandler};
 pub use hnd::TxImpHnd;
 pub use imp::TxImp;
 #[cfg(feature = "tokio")]

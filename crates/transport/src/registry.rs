@@ -36,12 +36,16 @@ pub(crate) struct Handlers {
 #[derive(Default, Clone)]
 pub(crate) struct Space {
     handler: Option<Entry<dyn TxSpaceHandler>>,
-    modules: BTreeMap<ModuleId, Entry<dyn TxModuleHandler>>,
+    modules: Modules,
     /// Where the space alone is reached; without one it is where the transport is.
     address: Option<PeerUrl>,
     /// What its peers share.
     bucket: Option<Arc<SharedBucket>>,
 }
+
+/// Few, in the order of their ids, which a frame that came in has as bytes.
+#[derive(Default, Clone)]
+struct Modules(Vec<(ModuleId, Entry<dyn TxModuleHandler>)>);
 
 struct Entry<T: ?Sized> {
     number: u64,
@@ -92,11 +96,11 @@ impl Registry {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.change(|handlers| {
             let modules = &mut handlers.open(&space)?.modules;
-            if modules.contains_key(&module) {
+            let Err(place) = modules.find(module.as_bytes()) else {
                 let (space, module) = (space.clone(), Some(module.clone()));
                 return Err(RegisterError::AlreadyRegistered { space, module });
-            }
-            modules.insert(module.clone(), Entry { number, handler: Arc::clone(&handler) });
+            };
+            modules.0.insert(place, (module.clone(), Entry { number, handler: Arc::clone(&handler) }));
             Ok(())
         })?;
         Ok(ModuleRegistration(Registration::new(self, &space, Some(module), number)))
@@ -130,8 +134,9 @@ impl Registry {
             let ours = match module {
                 None => entry.handler.take_if(|entry| entry.number == number).is_some(),
                 Some(module) => {
-                    let ours = entry.modules.get(module).is_some_and(|entry| entry.number == number);
-                    ours && entry.modules.remove(module).is_some()
+                    let before = entry.modules.0.len();
+                    entry.modules.0.retain(|(id, entry)| id != module || entry.number != number);
+                    entry.modules.0.len() < before
                 }
             };
             handlers.tidy(space);
@@ -161,6 +166,12 @@ impl Handlers {
         Some((entry.handler.as_ref()?.handler.as_ref(), entry))
     }
 
+    /// The same by the bytes of its id, with the id.
+    pub(crate) fn space_of(&self, space: &[u8]) -> Option<(&SpaceId, &dyn TxSpaceHandler, &Space)> {
+        let (id, entry) = self.spaces.get_key_value(space)?;
+        Some((id, entry.handler.as_ref()?.handler.as_ref(), entry))
+    }
+
     /// The place of a space, to put something into.
     fn open(&mut self, space: &SpaceId) -> Result<&mut Space, RegisterError> {
         if self.closed {
@@ -172,7 +183,7 @@ impl Handlers {
     /// Forgets a space of which nothing is left.
     fn tidy(&mut self, space: &SpaceId) {
         let empty =
-            |entry: &Space| entry.handler.is_none() && entry.modules.is_empty() && entry.address.is_none();
+            |entry: &Space| entry.handler.is_none() && entry.modules.0.is_empty() && entry.address.is_none();
         if self.spaces.get(space).is_some_and(empty) {
             self.spaces.remove(space);
         }
@@ -207,7 +218,7 @@ impl Space {
 
     /// The handlers of its modules.
     pub(crate) fn modules(&self) -> impl Iterator<Item = &Arc<dyn TxModuleHandler>> {
-        self.modules.values().map(|entry| &entry.handler)
+        self.modules.0.iter().map(|(_, entry)| &entry.handler)
     }
 
     /// What all that comes to the space is charged to.
@@ -215,8 +226,17 @@ impl Space {
         self.bucket.as_ref()
     }
 
-    pub(crate) fn module(&self, module: &ModuleId) -> Option<&dyn TxModuleHandler> {
-        self.modules.get(module).map(|entry| entry.handler.as_ref())
+    /// The handler of a module by the bytes of its id, with the id.
+    pub(crate) fn module(&self, module: &[u8]) -> Option<(&ModuleId, &dyn TxModuleHandler)> {
+        let (id, entry) = self.modules.0.get(self.modules.find(module).ok()?)?;
+        Some((id, entry.handler.as_ref()))
+    }
+}
+
+impl Modules {
+    /// Where the module is, or would be.
+    fn find(&self, module: &[u8]) -> Result<usize, usize> {
+        self.0.binary_search_by(|(id, _)| id.as_bytes().cmp(module))
     }
 }
 

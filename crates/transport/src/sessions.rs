@@ -104,6 +104,15 @@ impl Sessions {
         Err(keeps_ending())
     }
 
+    /// As [`TxImp::send_now`](crate::TxImp::send_now): the frame stays where there is no ready connection (one is dialed
+    /// then), or no room.
+    pub fn send_now(&self, url: &PeerUrl, frame: &mut Option<EncodedFrame>) -> Result<(), SendError> {
+        let peer = self.inner().peer_or_dial(url)?;
+        // What it is rejected for is waited for in `send`.
+        let _ = peer.outbox.try_push(frame);
+        Ok(())
+    }
+
     /// As [`TxImp::connect`](crate::TxImp::connect): returns when a connection is past the preflights.
     pub async fn connect(&self, url: &PeerUrl) -> Result<(), SendError> {
         for _ in 0..SEND_ATTEMPTS {

@@ -4,12 +4,12 @@
 //! an error that says why nothing was sent.
 
 use crate::{
-    ApiTransportStats, BlockList, ConfigError, ConfigSections, ConnectError, ModuleRegistration,
-    RegisterError, SendError, Side, SpaceRegistration, TransportStats, TransportTotals, TxImp, TxImpHnd,
-    TxModuleHandler, TxSpaceHandler, gate::Way, guarded, hnd::GateError,
+    ApiTransportStats, BlockList, ConfigError, ConfigSections, ConnectError, LocalAgents, ModuleRegistration,
+    Refusal, RegisterError, SendError, Side, SpaceRegistration, TransportStats, TransportTotals, TxImp,
+    TxImpHnd, TxModuleHandler, TxSpaceHandler, gate::Way, guarded, hnd::GateError, registry::Handlers,
 };
 use bytes::Bytes;
-use quorate_wire::{EncodedFrame, Frame, ModuleId, PeerUrl, SpaceId};
+use quorate_wire::{EncodedFrame, ModuleId, PeerUrl, SpaceId};
 use std::sync::{Arc, Weak};
 
 /// A transport: a [`TxImp`] under the core. A cheap clone.
@@ -113,26 +113,24 @@ impl Transport {
     }
 
     /// Sends a message to a space of a peer; waits while the peer's queue is full.
-    pub async fn send_space_notify(
-        &self,
-        peer: &PeerUrl,
-        space: &SpaceId,
+    pub fn send_space_notify<'a>(
+        &'a self,
+        peer: &'a PeerUrl,
+        space: &'a SpaceId,
         data: Bytes,
-    ) -> Result<SendOutcome, SendError> {
-        let frame = Frame::Notify { space: space.clone(), data };
-        self.send(peer, space, &frame).await
+    ) -> impl Future<Output = Result<SendOutcome, SendError>> + Send + 'a {
+        self.send(peer, space, None, data)
     }
 
     /// Sends a message to a module of a space of a peer; waits while the peer's queue is full.
-    pub async fn send_module(
-        &self,
-        peer: &PeerUrl,
-        space: &SpaceId,
-        module: &ModuleId,
+    pub fn send_module<'a>(
+        &'a self,
+        peer: &'a PeerUrl,
+        space: &'a SpaceId,
+        module: &'a ModuleId,
         data: Bytes,
-    ) -> Result<SendOutcome, SendError> {
-        let frame = Frame::Module { space: space.clone(), module: module.clone(), data };
-        self.send(peer, space, &frame).await
+    ) -> impl Future<Output = Result<SendOutcome, SendError>> + Send + 'a {
+        self.send(peer, space, Some(module), data)
     }
 
     /// As [`send_space_notify`](Self::send_space_notify), but never waits: [`SendError::Full`] instead.
@@ -142,7 +140,7 @@ impl Transport {
         space: &SpaceId,
         data: Bytes,
     ) -> Result<SendOutcome, SendError> {
-        self.try_send(peer, space, &Frame::Notify { space: space.clone(), data })
+        self.try_send(peer, space, None, data)
     }
 
     /// As [`send_module`](Self::send_module), but never waits: [`SendError::Full`] instead.
@@ -156,7 +154,7 @@ impl Transport {
         module: &ModuleId,
         data: Bytes,
     ) -> Result<SendOutcome, SendError> {
-        self.try_send(peer, space, &Frame::Module { space: space.clone(), module: module.clone(), data })
+        self.try_send(peer, space, Some(module), data)
     }
 
     /// Opens a connection to `peer` where there is none: refusals show here and not only at a send.
@@ -240,45 +238,94 @@ impl Transport {
         addresses
     }
 
-    async fn send(&self, peer: &PeerUrl, space: &SpaceId, frame: &Frame) -> Result<SendOutcome, SendError> {
-        match self.pass(peer, space, frame).await? {
-            Some(frame) => self.imp.send(peer, frame).await.map(|()| SendOutcome::HandedOff),
-            None => Ok(SendOutcome::Blocked),
+    /// All of it happens at once, but where the space has to think or the peer's queue is full.
+    async fn send(
+        &self,
+        peer: &PeerUrl,
+        space: &SpaceId,
+        module: Option<&ModuleId>,
+        data: Bytes,
+    ) -> Result<SendOutcome, SendError> {
+        let mut frame = None;
+        {
+            let handlers = self.hnd.registry.snapshot();
+            let (handler, agents) = self.ask(&handlers, space)?;
+            let answer = match agents {
+                LocalAgents::Known(answer) => answer,
+                LocalAgents::Later(answer) => self.hnd.asked(answer).await.map_err(GateError::from)?,
+            };
+            self.pass(handler, answer, peer, (space, module), data, &mut frame)?;
         }
+        if frame.is_none() {
+            return Ok(SendOutcome::Blocked);
+        }
+        self.imp.send_now(peer, &mut frame)?;
+        if let Some(frame) = frame {
+            self.imp.send(peer, frame).await?;
+        }
+        Ok(SendOutcome::HandedOff)
     }
 
-    fn try_send(&self, peer: &PeerUrl, space: &SpaceId, frame: &Frame) -> Result<SendOutcome, SendError> {
-        match guarded::at_once(self.pass(peer, space, frame)).unwrap_or(Err(SendError::Full))? {
+    fn try_send(
+        &self,
+        peer: &PeerUrl,
+        space: &SpaceId,
+        module: Option<&ModuleId>,
+        data: Bytes,
+    ) -> Result<SendOutcome, SendError> {
+        let mut frame = None;
+        {
+            let handlers = self.hnd.registry.snapshot();
+            let (handler, agents) = self.ask(&handlers, space)?;
+            let answer = match agents {
+                LocalAgents::Known(answer) => answer,
+                LocalAgents::Later(answer) => {
+                    let answer = guarded::at_once(self.hnd.asked(answer)).ok_or(SendError::Full)?;
+                    answer.map_err(GateError::from)?
+                }
+            };
+            self.pass(handler, answer, peer, (space, module), data, &mut frame)?;
+        }
+        match frame {
             Some(frame) => self.imp.try_send(peer, frame).map(|()| SendOutcome::HandedOff),
             None => Ok(SendOutcome::Blocked),
         }
     }
 
-    /// Past the agents, the gate and the limit: the frame to send, or `None` for a blocked peer.
-    async fn pass(
+    /// The space's handler, and what it says of its agents.
+    fn ask<'a>(
         &self,
-        peer: &PeerUrl,
+        handlers: &'a Handlers,
         space: &SpaceId,
-        frame: &Frame,
-    ) -> Result<Option<EncodedFrame>, SendError> {
+    ) -> Result<(&'a dyn TxSpaceHandler, LocalAgents<'a>), SendError> {
         self.refuse_when_closed()?;
-        let handlers = self.hnd.registry.full_snapshot();
         let unknown = || SendError::UnknownSpace { space: space.clone() };
         let (handler, _) = handlers.space(space).ok_or_else(unknown)?;
-        let module = match frame {
-            Frame::Module { module, .. } => Some(module),
-            _ => None,
-        };
-        let answer = self.hnd.asked(handler.has_local_agents()).await;
-        if !answer.map_err(GateError::from)?.map_err(GateError::Refused)? {
+        Ok((handler, self.hnd.call(|| handler.has_local_agents()).map_err(GateError::from)?))
+    }
+
+    /// Past the agents, the gate and the limit: makes the frame to send, or none for a blocked peer.
+    fn pass(
+        &self,
+        handler: &dyn TxSpaceHandler,
+        has_agents: Result<bool, Refusal>,
+        peer: &PeerUrl,
+        (space, module): (&SpaceId, Option<&ModuleId>),
+        data: Bytes,
+        frame: &mut Option<EncodedFrame>,
+    ) -> Result<(), SendError> {
+        if !has_agents.map_err(GateError::Refused)? {
             return Err(SendError::NoLocalAgents);
         }
         if !self.hnd.permits(handler, peer, true, (space, module), Way::Out)? {
-            return Ok(None);
+            return Ok(());
         }
-        let encoded = frame.encode();
+        let encoded = frame.insert(match module {
+            Some(module) => EncodedFrame::module(space, module, data),
+            None => EncodedFrame::notify(space, data),
+        });
         let (len, max) = (encoded.len(), self.hnd.config().max_frame_bytes.get());
-        if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(Some(encoded)) }
+        if len > max { Err(SendError::TooLarge { len, max }) } else { Ok(()) }
     }
 
     fn refuse_when_closed(&self) -> Result<(), SendError> {

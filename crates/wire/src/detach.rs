@@ -3,7 +3,8 @@
 //! The rule: what is handed on at once stays a slice; what is kept (in a queue, in a table) and is
 //! much smaller than the buffer it slices is copied out first.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
+use std::ops::Range;
 
 /// A slice pins too much when the buffer is more than this many times its size.
 const RATIO: usize = 4;
@@ -23,6 +24,17 @@ pub const fn pins_too_much(slice_len: usize, buffer_len: usize) -> bool {
 /// length of the frame, better that of the read it came in.
 pub fn detach(slice: Bytes, buffer_len: usize) -> Bytes {
     if pins_too_much(slice.len(), buffer_len) { Bytes::copy_from_slice(&slice) } else { slice }
+}
+
+/// The part of `input` that lies at `range`. It takes over the input's own handle: no reference is counted.
+///
+/// Panics where the range begins beyond the input or beyond its own end.
+#[inline]
+#[must_use]
+pub fn cut(mut input: Bytes, range: Range<usize>) -> Bytes {
+    input.truncate(range.end);
+    input.advance(range.start);
+    input
 }
 
 #[cfg(test)]

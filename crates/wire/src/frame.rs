@@ -4,17 +4,18 @@
 //! its space and module), so that nobody above checks it again. The bytes are those of Kitsune2's
 //! `K2Proto`; `docs/specs/frame.md` has the tables.
 
+mod borrowed;
 mod decode;
 mod encode;
 
 #[cfg(test)]
 mod tests;
 
+pub use borrowed::FrameRef;
 pub use encode::EncodedFrame;
 
-use crate::{DecodeError, ModuleId, SpaceId};
+use crate::{DecodeError, ModuleId, SpaceId, cut};
 use bytes::Bytes;
-use decode::Fields;
 use std::{borrow::Cow, fmt};
 
 /// A message between two peers.
@@ -66,37 +67,27 @@ pub enum Frame {
 impl Frame {
     /// Reads a frame. The payload is a slice of `input`, and the time does not grow with it. Ids of
     /// ordinary length are copied into the frame (see [`SpaceId`] and [`ModuleId`]); nothing is allocated for them.
+    /// Who only looks at the ids does without the copy: [`FrameRef`].
     ///
     /// Protobuf's rules hold: fields in any order, the last of a repeated field wins, unknown fields
     /// are skipped, and empty input is `Other` of kind 0. Space and module are ignored where the kind
     /// has no place for them ([`Frame::Other`] keeps both).
     pub fn decode(input: Bytes) -> Result<Self, DecodeError> {
-        match decode::usual(&input) {
-            Some((data, space, Some(module))) => {
-                Ok(Self::Module { space, module, data: decode::cut(input, data) })
+        Ok(match FrameRef::decode(&input)? {
+            FrameRef::Module { space, module, data } => {
+                let (space, module) = (SpaceId::part_of(&input, space), ModuleId::of_utf8(module));
+                Self::Module { space, module, data: cut(input, data) }
             }
-            Some((data, space, None)) => Ok(Self::Notify { space, data: decode::cut(input, data) }),
-            None => Self::decode_any(input),
-        }
-    }
-
-    /// As `decode`, for whatever form the fields have.
-    fn decode_any(input: Bytes) -> Result<Self, DecodeError> {
-        let fields = Fields::find(&input)?;
-        let kind = FrameKind::from(fields.kind);
-        let space = || fields.space(&input).ok_or(DecodeError::MissingSpace { kind });
-        Ok(match kind {
-            FrameKind::Module => {
-                let space = space()?;
-                let data = fields.data(input);
-                Self::Module { space, module: fields.module.ok_or(DecodeError::MissingModule)?, data }
+            FrameRef::Notify { space, data } => {
+                let space = SpaceId::part_of(&input, space);
+                Self::Notify { space, data: cut(input, data) }
             }
-            FrameKind::Notify => Self::Notify { space: space()?, data: fields.data(input) },
-            FrameKind::Preflight => Self::Preflight { data: fields.data(input) },
-            FrameKind::Disconnect => Self::Disconnect { reason: fields.data(input) },
-            FrameKind::Unspecified | FrameKind::Unknown(_) => {
-                let (space, data) = (fields.space(&input), fields.data(input));
-                Self::Other { kind: fields.kind, space, module: fields.module, data }
+            FrameRef::Preflight { data } => Self::Preflight { data: cut(input, data) },
+            FrameRef::Disconnect { reason } => Self::Disconnect { reason: cut(input, reason) },
+            FrameRef::Other { kind, data, space, module } => {
+                let space = space.map(|space| SpaceId::part_of(&input, space));
+                let module = module.map(ModuleId::of_utf8);
+                Self::Other { kind, space, module, data: cut(input, data) }
             }
         })
     }

@@ -6,5 +6,6 @@
 mod module;
 mod space;
 
+pub(crate) use module::is_utf8;
 pub use module::{ModuleId, ModuleIdError};
 pub use space::{SpaceId, SpaceIdError};

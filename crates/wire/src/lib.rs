@@ -39,9 +39,9 @@ mod id;
 pub mod stream;
 pub mod url;
 
-pub use detach::{detach, pins_too_much};
+pub use detach::{cut, detach, pins_too_much};
 pub use error::DecodeError;
-pub use frame::{EncodedFrame, Frame, FrameKind};
+pub use frame::{EncodedFrame, Frame, FrameKind, FrameRef};
 pub use id::{ModuleId, ModuleIdError, SpaceId, SpaceIdError};
 pub use stream::{
     EncodedStreamFrame, PartialBudget, StreamDecoder, StreamEncodeError, StreamError, StreamFrame,

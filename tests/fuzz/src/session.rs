@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_base::{Mono, Wall};
 use quorate_transport::{
-    AuthenticatedPeer, AwaitingPreflight, BlockList, Direction, ModuleRegistration, OpenError, Ready,
-    RecvError, Refusal, Rule, SendError, SendOutcome, SpaceRegistration, Subject, Transport, TransportConfig,
-    TxHandler, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler, Verdict,
+    AuthenticatedPeer, AwaitingPreflight, BlockList, Direction, LocalAgents, ModuleRegistration, OpenError,
+    Ready, RecvError, Refusal, Rule, SendError, SendOutcome, SpaceRegistration, Subject, Transport,
+    TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler, Verdict,
 };
 use quorate_wire::{EncodedFrame, Frame, ModuleId, PeerUrl, SpaceId};
 use std::{
@@ -92,8 +92,9 @@ impl TxSpaceHandler for Ear {
     fn is_any_agent_at_url_blocked(&self, _: &PeerUrl) -> Result<bool, Refusal> {
         Ok(self.blocks.load(Relaxed))
     }
-    async fn has_local_agents(&self) -> Result<bool, Refusal> {
-        Ok(!self.nobody_home.load(Relaxed))
+    fn has_local_agents(&self) -> LocalAgents<'_> {
+        let answer = !self.nobody_home.load(Relaxed);
+        if answer { answer.into() } else { LocalAgents::later(async move { Ok(answer) }) }
     }
 }
 

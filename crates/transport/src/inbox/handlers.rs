@@ -1,7 +1,7 @@
 //! What an inbox is registered as: handlers that put messages into it, and pass on everything else.
 
 use super::{InboxMessage, Shared};
-use crate::{Pause, Refusal, TxModuleHandler, TxSpaceHandler};
+use crate::{LocalAgents, Pause, Refusal, TxModuleHandler, TxSpaceHandler};
 use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_base::Wall;
@@ -100,8 +100,8 @@ impl TxSpaceHandler for Handler<dyn TxSpaceHandler> {
     async fn set_unresponsive(&self, peer: &PeerUrl, when: Wall) {
         self.inner.set_unresponsive(peer, when).await;
     }
-    async fn has_local_agents(&self) -> Result<bool, Refusal> {
-        self.inner.has_local_agents().await
+    fn has_local_agents(&self) -> LocalAgents<'_> {
+        self.inner.has_local_agents()
     }
 }
 

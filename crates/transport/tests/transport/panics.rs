@@ -4,8 +4,8 @@ use crate::support::*;
 use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_transport::{
-    Direction, OpenError, PreflightError, RecvError, Refusal, SendError, TransportConfig, TxHandler,
-    TxImpHnd, TxModuleHandler, TxSpaceHandler,
+    Direction, LocalAgents, OpenError, PreflightError, RecvError, Refusal, SendError, TransportConfig,
+    TxHandler, TxImpHnd, TxModuleHandler, TxSpaceHandler,
 };
 use quorate_wire::{ModuleId, PeerUrl, SpaceId};
 use std::sync::Arc;
@@ -47,9 +47,12 @@ impl TxSpaceHandler for Bomb {
         self.go("gate");
         Ok(false)
     }
-    async fn has_local_agents(&self) -> Result<bool, Refusal> {
+    fn has_local_agents(&self) -> LocalAgents<'_> {
         self.go("agents");
-        Ok(true)
+        LocalAgents::later(async {
+            self.go("agents, later");
+            Ok(true)
+        })
     }
 }
 

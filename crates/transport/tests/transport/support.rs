@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_base::Wall;
 use quorate_transport::{
-    AuthenticatedPeer, BlockList, ConfigError, Direction, MemHub, MemTransport, Ready, Refusal, SendError,
-    SpaceRegistration, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler,
+    AuthenticatedPeer, BlockList, ConfigError, Direction, LocalAgents, MemHub, MemTransport, Ready, Refusal,
+    SendError, SpaceRegistration, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler,
     TxSpaceHandler,
 };
 use quorate_wire::{EncodedFrame, Frame, ModuleId, PeerUrl, SpaceId};
@@ -188,8 +188,8 @@ impl TxSpaceHandler for Probe {
     async fn set_unresponsive(&self, peer: &PeerUrl, _: Wall) {
         self.write(format_args!("unresponsive {}", peer.peer_id().unwrap_or("?")));
     }
-    async fn has_local_agents(&self) -> Result<bool, Refusal> {
-        Ok(self.has_agents.load(SeqCst))
+    fn has_local_agents(&self) -> LocalAgents<'_> {
+        self.has_agents.load(SeqCst).into()
     }
 }
 

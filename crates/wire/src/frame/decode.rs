@@ -5,8 +5,8 @@
 //! input and cut out at the end.
 #![deny(clippy::indexing_slicing)]
 
-use crate::{DecodeError, ModuleId, SpaceId};
-use bytes::{Buf, Bytes};
+use super::FrameRef;
+use crate::{DecodeError, FrameKind, id::is_utf8};
 use std::ops::Range;
 
 /// How deep groups of unknown fields may nest; `prost`'s limit.
@@ -30,18 +30,18 @@ const GROUP_END: u8 = 4;
 /// Wire type of four fixed bytes.
 const FIXED32: u8 = 5;
 
-/// Where the four fields lie, before the kind's demands; the module is read at once, with its UTF-8 check.
+/// Where the four fields lie, before the kind's demands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Fields {
+pub(super) struct Fields<'a> {
     pub(super) kind: i32,
     pub(super) data: Range<usize>,
-    pub(super) space: Option<Range<usize>>,
-    pub(super) module: Option<ModuleId>,
+    pub(super) space: Option<&'a [u8]>,
+    pub(super) module: Option<&'a [u8]>,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Finds the fields of `input`, in whatever form protobuf allows.
-    pub(super) fn find(input: &[u8]) -> Result<Self, DecodeError> {
+    pub(super) fn find(input: &'a [u8]) -> Result<Self, DecodeError> {
         let mut fields = Self::default();
         let mut reader = Reader::new(input);
         while !reader.is_empty() {
@@ -50,12 +50,13 @@ impl Fields {
                 // Protobuf cuts an enum to 32 bits.
                 (1, VARINT) => fields.kind = reader.varint()? as i32,
                 (2, LEN) => fields.data = reader.bytes()?,
-                (3, LEN) => fields.space = Some(reader.bytes()?),
+                (3, LEN) => fields.space = input.get(reader.bytes()?),
                 (4, LEN) => {
-                    let range = reader.bytes()?;
-                    let text = input.get(range).unwrap_or_default();
+                    fields.module = input.get(reader.bytes()?);
                     // A module that another replaces must have been text all the same.
-                    fields.module = Some(ModuleId::try_from(text).map_err(|_| DecodeError::ModuleNotUtf8)?);
+                    if !fields.module.is_some_and(is_utf8) {
+                        return Err(DecodeError::ModuleNotUtf8);
+                    }
                 }
                 (1..=4, _) => return Err(DecodeError::WireType { field, wire_type }),
                 _ => reader.skip(field, wire_type, MAX_DEPTH)?,
@@ -63,32 +64,32 @@ impl Fields {
         }
         Ok(fields)
     }
-
-    /// The space, cut out of `input`.
-    pub(super) fn space(&self, input: &Bytes) -> Option<SpaceId> {
-        let range = self.space.clone()?;
-        let short = SpaceId::short(input.get(range.clone())?);
-        Some(short.unwrap_or_else(|| input.slice(range).into()))
-    }
-
-    /// The payload.
-    pub(super) fn data(&self, input: Bytes) -> Bytes {
-        cut(input, self.data.clone())
-    }
 }
 
-/// A part of the input, which takes over the input's own handle: no reference count is touched.
-#[inline]
-pub(super) fn cut(mut input: Bytes, range: Range<usize>) -> Bytes {
-    input.truncate(range.end);
-    input.advance(range.start);
-    input
+/// A frame of any form.
+#[cold]
+pub(super) fn any(input: &[u8]) -> Result<FrameRef<'_>, DecodeError> {
+    let Fields { kind: number, data, space, module } = Fields::find(input)?;
+    let kind = FrameKind::from(number);
+    let needed = || space.ok_or(DecodeError::MissingSpace { kind });
+    Ok(match kind {
+        FrameKind::Module => {
+            let space = needed()?;
+            FrameRef::Module { space, module: module.ok_or(DecodeError::MissingModule)?, data }
+        }
+        FrameKind::Notify => FrameRef::Notify { space: needed()?, data },
+        FrameKind::Preflight => FrameRef::Preflight { data },
+        FrameKind::Disconnect => FrameRef::Disconnect { reason: data },
+        FrameKind::Unspecified | FrameKind::Unknown(_) => {
+            FrameRef::Other { kind: number, data, space, module }
+        }
+    })
 }
 
 /// A notify or a module message in the form that encoders write, or `None`, which is no verdict: each field once and in
 /// order, numbers and ids short. Nearly all frames are of this form, and it is read with a handful of comparisons.
 #[inline(always)]
-pub(super) fn usual(input: &[u8]) -> Option<(Range<usize>, SpaceId, Option<ModuleId>)> {
+pub(super) fn usual(input: &[u8]) -> Option<FrameRef<'_>> {
     let [0x08, kind @ (NOTIFY | MODULE), 0x12, rest @ ..] = input else { return None };
     let (len, rest) = match rest {
         [a @ 0..0x80, rest @ ..] => (usize::from(*a), rest),
@@ -101,14 +102,16 @@ pub(super) fn usual(input: &[u8]) -> Option<(Range<usize>, SpaceId, Option<Modul
     let start = input.len() - rest.len();
     let [0x1a, space_len @ 0..0x80, ids @ ..] = rest.get(len..)? else { return None };
     let (space, rest) = ids.split_at_checked(usize::from(*space_len))?;
-    let module = match (*kind, rest) {
-        (NOTIFY, []) => None,
-        (MODULE, [0x22, len @ 0..0x80, module @ ..]) if module.len() == usize::from(*len) => {
-            Some(ModuleId::try_from(module).ok()?)
+    let data = start..start + len;
+    match (*kind, rest) {
+        (NOTIFY, []) => Some(FrameRef::Notify { space, data }),
+        (MODULE, [0x22, len @ 0..0x80, module @ ..])
+            if module.len() == usize::from(*len) && is_utf8(module) =>
+        {
+            Some(FrameRef::Module { space, module, data })
         }
-        _ => return None,
-    };
-    Some((start..start + len, SpaceId::short(space)?, module))
+        _ => None,
+    }
 }
 
 /// A position in the input.

@@ -8,10 +8,15 @@ use crate::{ModuleId, SpaceId};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::io::IoSlice;
 
-/// The most that a head takes: two keys, a negative kind and a length, of ten bytes each.
-const MAX_HEAD: usize = 22;
-/// Up to how many bytes of head and tail lie in the value: a 32-byte space, a module of 20 bytes.
-const INLINE: usize = 96;
+/// The key of a space.
+const SPACE: u8 = 0x1a;
+/// The key of a module.
+const MODULE: u8 = 0x22;
+/// How long the ids of spaces are that most networks use.
+const USUAL: usize = 32;
+/// Up to how many bytes of head and tail lie in the value: a 32-byte space, a module of 22 bytes, and what
+/// stands before a payload of less than 2 MiB.
+const INLINE: usize = 64;
 
 /// A frame as bytes, ready to send: a [`Buf`] of head, payload and tail.
 ///
@@ -20,7 +25,7 @@ const INLINE: usize = 96;
 pub struct EncodedFrame {
     meta: Meta,
     /// Where in `meta` the head ends and the tail begins.
-    head_len: usize,
+    head_len: u8,
     payload: Bytes,
     /// How much of all three has been read.
     position: usize,
@@ -29,33 +34,42 @@ pub struct EncodedFrame {
 /// Head and tail, one after the other.
 #[derive(Debug, Clone)]
 enum Meta {
-    Inline { bytes: [u8; INLINE], len: u8 },
-    Heap(Bytes),
+    Short { bytes: [u8; INLINE], len: u8 },
+    Long(Bytes),
 }
 
 impl EncodedFrame {
+    /// A message to a space: what [`Frame::Notify`](crate::Frame::Notify) encodes to, without a copy of the id.
+    pub fn notify(space: &SpaceId, data: Bytes) -> Self {
+        Self::new(FrameKind::Notify, data, Some(space), None)
+    }
+
+    /// A message to a module of a space: what [`Frame::Module`](crate::Frame::Module) encodes to, without copies of the ids.
+    pub fn module(space: &SpaceId, module: &ModuleId, data: Bytes) -> Self {
+        Self::new(FrameKind::Module, data, Some(space), Some(module))
+    }
+
+    #[inline]
     pub(super) fn new(
         kind: FrameKind,
         payload: Bytes,
         space: Option<&SpaceId>,
         module: Option<&ModuleId>,
     ) -> Self {
-        let space = space.map(SpaceId::as_bytes);
-        let module = module.map(|module| module.as_str().as_bytes());
-        // A key and a length of at most ten bytes for either id.
-        let tail_max = space.map_or(0, |id| id.len() + 11) + module.map_or(0, |id| id.len() + 11);
-        let (meta, head_len) = if MAX_HEAD + tail_max <= INLINE {
-            let mut bytes = [0; INLINE];
-            let mut rest = &mut bytes[..];
-            let head_len = put(&mut rest, kind, payload.len(), space, module);
-            let len = (INLINE - rest.len()) as u8;
-            (Meta::Inline { bytes, len }, head_len)
+        let mut bytes = [0; INLINE];
+        let head_len = put_head(&mut bytes, kind, payload.len());
+        let ids = [(SPACE, space.map(SpaceId::as_bytes)), (MODULE, module.map(ModuleId::as_bytes))];
+        let len = head_len + ids.iter().filter_map(|(_, id)| *id).map(field_len).sum::<usize>();
+        let meta = if len <= INLINE {
+            let mut at = head_len;
+            for (key, id) in ids {
+                at = id.map_or(at, |id| put_id(&mut bytes, at, key, id));
+            }
+            Meta::Short { bytes, len: len as u8 }
         } else {
-            let mut bytes = BytesMut::with_capacity(MAX_HEAD + tail_max);
-            let head_len = put(&mut bytes, kind, payload.len(), space, module);
-            (Meta::Heap(bytes.freeze()), head_len)
+            Meta::Long(long(&bytes[..head_len], ids, len))
         };
-        Self { meta, head_len, payload, position: 0 }
+        Self { meta, head_len: head_len as u8, payload, position: 0 }
     }
 
     /// How many bytes are left to read; at first the size of the frame.
@@ -70,12 +84,12 @@ impl EncodedFrame {
 
     /// What stands before the payload, whatever has been read: the kind and the payload's length.
     pub fn head(&self) -> &[u8] {
-        self.meta.as_slice().split_at(self.head_len).0
+        self.meta.as_slice().split_at(usize::from(self.head_len)).0
     }
 
     /// What stands after the payload, whatever has been read: the space and the module.
     pub fn tail(&self) -> &[u8] {
-        self.meta.as_slice().split_at(self.head_len).1
+        self.meta.as_slice().split_at(usize::from(self.head_len)).1
     }
 
     /// The payload, whatever has been read.
@@ -85,7 +99,8 @@ impl EncodedFrame {
 
     /// What is left to read in one piece: one copy, meant for small frames and for tests.
     pub fn to_bytes(&self) -> Bytes {
-        let mut bytes = Vec::with_capacity(self.len());
+        // With a byte to spare `Bytes` counts its references from the start, which who cuts the frame up would ask for next.
+        let mut bytes = Vec::with_capacity(self.len() + 1);
         self.pieces().into_iter().for_each(|piece| bytes.extend_from_slice(piece));
         bytes.into()
     }
@@ -123,7 +138,7 @@ impl Buf for EncodedFrame {
     fn copy_to_bytes(&mut self, count: usize) -> Bytes {
         assert!(count <= self.len(), "copied past the end of a frame");
         // Inside the payload it is a slice of it.
-        if let Some(start) = self.position.checked_sub(self.head_len)
+        if let Some(start) = self.position.checked_sub(self.head_len.into())
             && start + count <= self.payload.len()
         {
             self.position += count;
@@ -138,47 +153,67 @@ impl Buf for EncodedFrame {
 impl Meta {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Inline { bytes, len } => &bytes[..usize::from(*len)],
-            Self::Heap(bytes) => bytes,
+            Self::Short { bytes, len } => &bytes[..usize::from(*len)],
+            Self::Long(bytes) => bytes,
         }
     }
 }
 
-/// Writes all but the payload, and returns where the payload belongs.
-fn put<B: BufMut>(
-    out: &mut B,
-    kind: FrameKind,
-    data_len: usize,
-    space: Option<&[u8]>,
-    module: Option<&[u8]>,
-) -> usize {
-    let before = out.remaining_mut();
-    let number = kind.number();
+/// Writes what stands before the payload; returns its length, 22 bytes at most.
+#[inline]
+fn put_head(out: &mut [u8; INLINE], kind: FrameKind, data_len: usize) -> usize {
+    let (number, mut at) = (kind.number(), 0);
     if number != 0 {
-        out.put_u8(0x08);
+        out[0] = 0x08;
         // Protobuf extends the sign to 64 bits: a negative kind takes ten bytes.
-        put_varint(out, i64::from(number) as u64);
+        at = put_varint(out, 1, i64::from(number) as u64);
     }
     if data_len != 0 {
-        out.put_u8(0x12);
-        put_varint(out, data_len as u64);
+        out[at] = 0x12;
+        at = put_varint(out, at + 1, data_len as u64);
     }
-    let head_len = before - out.remaining_mut();
-    for (key, id) in [(0x1a, space), (0x22, module)] {
-        if let Some(id) = id {
-            out.put_u8(key);
-            put_varint(out, id.len() as u64);
-            out.put_slice(id);
-        }
-    }
-    head_len
+    at
 }
 
-/// Writes an integer, seven bits in each byte, the lowest first.
-fn put_varint<B: BufMut>(out: &mut B, mut value: u64) {
+/// Writes an integer, seven bits in each byte, the lowest first; returns where it ends.
+#[inline]
+fn put_varint(out: &mut [u8], mut at: usize, mut value: u64) -> usize {
     while value >= 0x80 {
-        out.put_u8(value as u8 | 0x80);
+        out[at] = value as u8 | 0x80;
         value >>= 7;
+        at += 1;
     }
-    out.put_u8(value as u8);
+    out[at] = value as u8;
+    at + 1
+}
+
+/// Writes an id as a field, for which there is room; returns where it ends.
+#[inline]
+fn put_id(out: &mut [u8], at: usize, key: u8, id: &[u8]) -> usize {
+    out[at] = key;
+    let at = put_varint(out, at + 1, id.len() as u64);
+    let end = at + id.len();
+    match <&[u8; USUAL]>::try_from(id) {
+        // A copy of a known length takes no call.
+        Ok(usual) => out[at..at + USUAL].copy_from_slice(usual),
+        Err(_) => out[at..end].copy_from_slice(id),
+    }
+    end
+}
+
+/// Head and ids of `len` bytes together, where they do not lie in the value.
+#[cold]
+fn long(head: &[u8], ids: [(u8, Option<&[u8]>); 2], len: usize) -> Bytes {
+    let mut out = vec![0; len];
+    out[..head.len()].copy_from_slice(head);
+    let mut at = head.len();
+    for (key, id) in ids {
+        at = id.map_or(at, |id| put_id(&mut out, at, key, id));
+    }
+    out.into()
+}
+
+/// How many bytes an id takes with its key and its length.
+fn field_len(id: &[u8]) -> usize {
+    1 + id.len().checked_ilog2().map_or(1, |top| top as usize / 7 + 1) + id.len()
 }

@@ -245,14 +245,16 @@ fn almost_a_frame() -> impl Strategy<Value = Vec<u8>> {
 
 fn same_as_prost(input: Vec<u8>) -> Result<(), TestCaseError> {
     let bytes = Bytes::from(input.clone());
-    let ours = Fields::find(&bytes);
+    let ours = decode::Fields::find(&bytes);
+    if let Some(frame) = decode::usual(&input) {
+        prop_assert_eq!(decode::any(&input), Ok(frame), "the short way is the long one");
+    }
     match (&ours, Oracle::decode(&input[..])) {
         (Ok(ours), Ok(theirs)) => {
             prop_assert_eq!(ours.kind, theirs.kind);
-            prop_assert_eq!(ours.data(bytes.clone()), theirs.data);
-            let space = ours.space(&bytes);
-            prop_assert_eq!(space.as_ref().map(SpaceId::as_bytes), theirs.space_id.as_deref());
-            prop_assert_eq!(ours.module.as_ref().map(ModuleId::as_str), theirs.module_id.as_deref());
+            prop_assert_eq!(cut(bytes.clone(), ours.data.clone()), theirs.data);
+            prop_assert_eq!(ours.space, theirs.space_id.as_deref());
+            prop_assert_eq!(ours.module, theirs.module_id.as_deref().map(str::as_bytes));
         }
         (Err(_), Err(_)) => {}
         (ours, theirs) => prop_assert!(false, "{:?} but prost says {:?}", ours, theirs),
@@ -270,6 +272,12 @@ proptest! {
         prop_assert_eq!(bytes.len(), encoded.len());
         prop_assert_eq!(&bytes, &Oracle::from(&frame).encode_to_vec());
         prop_assert_eq!(&bytes, &frame.clone().into_encoded().to_bytes());
+        let from_parts = match frame.clone() {
+            Frame::Notify { space, data } => Some(EncodedFrame::notify(&space, data)),
+            Frame::Module { space, module, data } => Some(EncodedFrame::module(&space, &module, data)),
+            _ => None,
+        };
+        prop_assert_eq!(&from_parts.map_or(bytes.clone(), |parts| parts.to_bytes()), &bytes);
         prop_assert_eq!(Frame::decode(bytes), Ok(frame));
     }
 

@@ -1,20 +1,36 @@
 //! The id of a module: UTF-8 text.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use smol_str::SmolStr;
-use std::{borrow::Borrow, fmt, str};
+use std::{borrow::Borrow, cmp::Ordering, fmt, hash, str, sync::Arc};
+
+/// Up to how many bytes of an id lie in the value; 22 fill three words.
+const INLINE: usize = 22;
 
 /// Which module of a space a frame belongs to: UTF-8 of any length, none included.
 ///
-/// Up to 23 bytes lie in the value itself, and longer text is shared by its clones. It never pins the
-/// frame that it came in.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct ModuleId(SmolStr);
+/// Up to 22 bytes lie in the value itself, and longer text is shared by its clones. It never pins the
+/// frame that it came in. Compared, ordered and looked up as bytes, which for UTF-8 is the same as text.
+#[derive(Clone)]
+pub struct ModuleId(Repr);
+
+/// Each is UTF-8, and that was checked when it was made.
+#[derive(Clone)]
+enum Repr {
+    Short { len: u8, bytes: [u8; INLINE] },
+    Static(&'static str),
+    Shared(Arc<str>),
+}
 
 impl ModuleId {
     /// A module id that borrows from the program.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(SmolStr::new_static(text))
+        if text.len() > INLINE {
+            return Self(Repr::Static(text));
+        }
+        let mut bytes = [0; INLINE];
+        let (used, _) = bytes.split_at_mut(text.len());
+        used.copy_from_slice(text.as_bytes());
+        Self(Repr::Short { len: text.len() as u8, bytes })
     }
 
     /// As [`SpaceId::detach`](crate::SpaceId::detach): a copy that pins no other buffer, here just a clone.
@@ -25,19 +41,87 @@ impl ModuleId {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            // UTF-8, as all of them are.
+            Repr::Short { .. } => str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Repr::Static(text) => text,
+            Repr::Shared(text) => text,
+        }
     }
+
+    /// The text's bytes: quicker than [`as_str`](Self::as_str).
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            // The length is at most that of the array.
+            Repr::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Repr::Static(text) => text.as_bytes(),
+            Repr::Shared(text) => text.as_bytes(),
+        }
+    }
+
+    /// An id from bytes that [`is_utf8`] has found to be text.
+    #[inline]
+    pub(crate) fn of_utf8(text: &[u8]) -> Self {
+        let mut bytes = [0; INLINE];
+        match bytes.get_mut(..text.len()) {
+            Some(short) => {
+                short.copy_from_slice(text);
+                Self(Repr::Short { len: text.len() as u8, bytes })
+            }
+            None => Self(Repr::Shared(String::from_utf8_lossy(text).into())),
+        }
+    }
+}
+
+/// Whether bytes are text. Most ids are ASCII, which is seen at a glance.
+#[inline]
+pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || str::from_utf8(bytes).is_ok()
 }
 
 impl From<&str> for ModuleId {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self::of_utf8(text.as_bytes())
     }
 }
 
 impl From<String> for ModuleId {
     fn from(text: String) -> Self {
-        Self(text.into())
+        text.as_str().into()
+    }
+}
+
+impl Default for ModuleId {
+    /// The id without text.
+    fn default() -> Self {
+        Self::from_static("")
+    }
+}
+
+impl PartialEq for ModuleId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for ModuleId {}
+
+impl PartialOrd for ModuleId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ModuleId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl hash::Hash for ModuleId {
+    /// As its text, which maps look it up by.
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
@@ -47,7 +131,7 @@ impl TryFrom<&[u8]> for ModuleId {
     #[inline]
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
         match str::from_utf8(bytes) {
-            Ok(text) => Ok(text.into()),
+            Ok(_) => Ok(Self::of_utf8(bytes)),
             Err(error) => Err(ModuleIdError { valid_up_to: error.valid_up_to() }),
         }
     }
@@ -55,13 +139,13 @@ impl TryFrom<&[u8]> for ModuleId {
 
 impl AsRef<str> for ModuleId {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl Borrow<str> for ModuleId {
     fn borrow(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
@@ -120,6 +204,7 @@ impl de::Visitor<'_> for TextVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::HashMap;
 
     #[test]
@@ -141,7 +226,41 @@ mod tests {
 
     #[test]
     fn a_map_finds_a_module_by_borrowed_text() {
-        let map = HashMap::from([(ModuleId::from_static("echo"), 1)]);
+        let map = HashMap::from([(ModuleId::from("echo"), 1)]);
         assert_eq!(map.get("echo"), Some(&1));
+    }
+
+    #[test]
+    fn an_id_is_its_text_however_it_was_made() {
+        for len in [0, 1, 21, 22, 23, 100] {
+            let text: &'static str = "ü".repeat(len).chars().take(len).collect::<String>().leak();
+            for text in [text, &"m".repeat(len)] {
+                let made = [
+                    ModuleId::from(text),
+                    ModuleId::from(text.to_owned()),
+                    ModuleId::try_from(text.as_bytes()).unwrap(),
+                    ModuleId::from_static(text.to_owned().leak()),
+                ];
+                for module in &made {
+                    assert_eq!((module.as_str(), module.as_bytes()), (text, text.as_bytes()));
+                    assert_eq!(*module, made[0]);
+                }
+            }
+        }
+        assert_eq!(size_of::<ModuleId>(), 24);
+    }
+
+    proptest! {
+        #[test]
+        fn ids_compare_as_their_text(a in "[abü]{0,30}", b in "[abü]{0,30}") {
+            let (x, y) = (ModuleId::from(a.as_str()), ModuleId::from(b.as_str()));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            prop_assert_eq!(x == y, a == b);
+        }
+
+        #[test]
+        fn a_glance_finds_text_as_the_long_look_does(bytes: Vec<u8>) {
+            prop_assert_eq!(is_utf8(&bytes), str::from_utf8(&bytes).is_ok());
+        }
     }
 }

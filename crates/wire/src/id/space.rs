@@ -56,9 +56,15 @@ impl SpaceId {
         }
     }
 
+    /// The id that `part` of `whole` is: in the value itself if it is short enough, else a slice.
+    #[inline]
+    pub(crate) fn part_of(whole: &Bytes, part: &[u8]) -> Self {
+        Self::short(part).unwrap_or_else(|| Self(Repr::Long(whole.slice_ref(part))))
+    }
+
     /// The id in the value itself, if it is short enough.
     #[inline]
-    pub(crate) fn short(bytes: &[u8]) -> Option<Self> {
+    fn short(bytes: &[u8]) -> Option<Self> {
         let mut short = [0; INLINE];
         if let Ok(usual) = <&[u8; USUAL]>::try_from(bytes) {
             // A copy of a known length takes no call.

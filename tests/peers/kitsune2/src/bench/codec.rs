@@ -3,7 +3,7 @@
 use super::measure::{Pair, compare};
 use bytes::Bytes;
 use kitsune2_api::{K2Proto, K2WireType};
-use quorate_wire::{Frame, ModuleId, SpaceId};
+use quorate_wire::{Frame, FrameRef, ModuleId, SpaceId, cut};
 use std::hint::black_box;
 
 fn theirs(payload: usize) -> K2Proto {
@@ -41,7 +41,24 @@ pub fn encode_to_one_buffer(payload: usize) -> Pair {
     )
 }
 
-/// From the bytes of a received frame to its fields.
+/// From the bytes of a received frame to its fields: the payload as a value, the ids where they lie. It is what a transport
+/// does with each frame.
+pub fn decode_in_place(payload: usize) -> Pair {
+    let bytes = ours(payload).encode().to_bytes();
+    compare(
+        |calls| (0..calls).for_each(|_| drop(black_box(K2Proto::decode(black_box(&bytes))))),
+        |calls| {
+            for _ in 0..calls {
+                let input = black_box(&bytes).clone();
+                let Ok(FrameRef::Module { space, module, data }) = FrameRef::decode(&input) else { return };
+                black_box((space, module));
+                drop(black_box(cut(input, data)));
+            }
+        },
+    )
+}
+
+/// From the bytes of a received frame to a value of its own.
 pub fn decode(payload: usize) -> Pair {
     let bytes = ours(payload).encode().to_bytes();
     assert_eq!(theirs(payload).encode().ok().as_ref(), Some(&bytes), "both write the same bytes");

@@ -167,6 +167,12 @@ impl tx::TxImp for OurWire {
         let mut ready = self.0.lock().map_err(|_| tx::SendError::Closed)?;
         ready.recv(frame.to_bytes()).map_err(|_| tx::SendError::Closed)
     }
+    fn send_now(&self, _: &PeerUrl, frame: &mut Option<EncodedFrame>) -> Result<(), tx::SendError> {
+        let Some(bytes) = frame.as_ref().map(EncodedFrame::to_bytes) else { return Ok(()) };
+        *frame = None;
+        let mut ready = self.0.lock().map_err(|_| tx::SendError::Closed)?;
+        ready.recv(bytes).map_err(|_| tx::SendError::Closed)
+    }
     async fn disconnect(&self, _: &PeerUrl, _: Option<&str>) {}
 }
 

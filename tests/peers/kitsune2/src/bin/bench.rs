@@ -21,10 +21,11 @@ fn main() -> Result<(), Failure> {
     }
     println!("CPU ns per message, medians of rounds in turn; the ratio is theirs / ours\n");
     println!("{:<34}{:>9}{:>12}{:>12}{:>9}", "", "payload", "Kitsune2", "Quorate", "ratio");
-    let rows: [(&str, fn(usize) -> Pair); 3] = [
+    let rows: [(&str, fn(usize) -> Pair); 4] = [
         ("encode", codec::encode),
         ("encode into one buffer", codec::encode_to_one_buffer),
-        ("decode", codec::decode),
+        ("decode", codec::decode_in_place),
+        ("decode into a frame of its own", codec::decode),
     ];
     for (name, measure) in rows {
         for (size, payload) in SIZES {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use quorate_base::Wall;
 use quorate_transport::{
-    AuthenticatedPeer, AwaitingPreflight, Direction, OpenError, PeerKey, PeerViolation, PreflightError,
+    AuthenticatedPeer, AwaitingPreflight, Direction, LocalAgents, OpenError, PeerKey, PeerViolation, PreflightError,
     Ready, RecvError, Refusal, RegisterError, SendError, SendOutcome, Side as Whose, Transport,
     TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
 };
@@ -356,8 +356,8 @@ impl TxSpaceHandler for Actor {
         self.unresponsive(peer.as_str(), at);
     }
 
-    async fn has_local_agents(&self) -> Result<bool, Refusal> {
-        Ok(self.has_agents()?)
+    fn has_local_agents(&self) -> LocalAgents<'_> {
+        self.has_agents().map_err(Refusal::from).into()
     }
 }
 
