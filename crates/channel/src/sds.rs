@@ -27,8 +27,8 @@ mod schedule;
 mod void;
 
 pub use auth::{PublicKey, Roster, SenderAuth};
-pub(crate) use company::Company;
 pub use clock::Lamport;
+pub(crate) use company::Company;
 pub use config::{Profile, RepairConfig, SdsConfig};
 pub use dialect::Dialect;
 pub use filter::{BloomFilter, FilterConfig, FilterError, Fingerprint, RollingFilter};

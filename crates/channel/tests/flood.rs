@@ -16,7 +16,7 @@ use quorate_channel::sds::{AckVector, Dependency, Dialect, SdsMessage, Wanted};
 use quorate_channel::segment::Segment;
 use quorate_channel::{
     ChannelConfig, ChannelEvent, Dispatch, DispatchOutcome, Identity, MessageEnvelope, NoCipher, Output,
-    RepairConfig, ReliableChannel, SendOptions, SenderTag, StructuredId, envelope,
+    ReliableChannel, RepairConfig, SendOptions, SenderTag, StructuredId, envelope,
 };
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,10 @@ impl Party {
     /// A millisecond: a burst of the worst, and now and then something of Bob's.
     fn step(&mut self) {
         let passed = self.now.mono.elapsed() + Duration::from_millis(1);
-        self.now = Now::new(Mono::from_origin(passed), Wall::from_unix(self.now.wall.unix() + Duration::from_millis(1)));
+        self.now = Now::new(
+            Mono::from_origin(passed),
+            Wall::from_unix(self.now.wall.unix() + Duration::from_millis(1)),
+        );
         for _ in 0..16 {
             let worst = self.worst();
             self.hostile += 1;
@@ -143,7 +146,11 @@ impl Party {
             // Halves of payloads, far apart in sequences without end.
             2 => SdsMessage { content: whole(2), ..bare },
             // What waits for what never was.
-            3 => SdsMessage { content: half(1_024, 1).encode().into(), history: (0..200).map(cited).collect(), ..bare },
+            3 => SdsMessage {
+                content: half(1_024, 1).encode().into(),
+                history: (0..200).map(cited).collect(),
+                ..bare
+            },
             // The same without numbers.
             4 => SdsMessage {
                 id: format!("opaque {number}").into(),

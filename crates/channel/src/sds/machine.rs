@@ -15,8 +15,8 @@ use super::auth::SenderAuth;
 use super::config::{Profile, SdsConfig};
 use super::repair::Repair;
 use super::{
-    Company, Delivery, Dependency, Frontier, Incoming, IncomingEvent, Key, Lamport, Missing, Outgoing, RollingFilter,
-    Schedule, SdsDecodeError, SdsMessage, Voids,
+    Company, Delivery, Dependency, Frontier, Incoming, IncomingEvent, Key, Lamport, Missing, Outgoing,
+    RollingFilter, Schedule, SdsDecodeError, SdsMessage, Voids,
 };
 use crate::config::ConfigError;
 use crate::durable::ArrivalRecord;

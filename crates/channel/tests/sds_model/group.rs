@@ -3,7 +3,9 @@
 use crate::model::{Member, Model, Number, Policy};
 use bytes::Bytes;
 use quorate_base::{Backoff, Mono, Now, Wall};
-use quorate_channel::sds::{Content, Due, Kind, RepairConfig, Sds, SdsConfig, SdsEvent, SdsMessage, SyncConfig};
+use quorate_channel::sds::{
+    Content, Due, Kind, RepairConfig, Sds, SdsConfig, SdsEvent, SdsMessage, SyncConfig,
+};
 use quorate_channel::{AckPolicy, JoinPolicy, Missing, ParticipantId, RequestId, SenderTag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -204,7 +206,9 @@ impl Group {
         self.machines[to].handle_message(self.now, bytes, None).expect("they read what they write");
         let told = self.listen_and_tell(to)?;
         match news {
-            Some(news) if news != told => Err(format!("{to} takes {told:?} from a sync of {from}, which tells {news:?}")),
+            Some(news) if news != told => {
+                Err(format!("{to} takes {told:?} from a sync of {from}, which tells {news:?}"))
+            }
             _ => Ok(()),
         }
     }
@@ -247,9 +251,10 @@ impl Group {
     /// The messages that a gap names.
     fn named(&self, missing: &Missing) -> Vec<Number> {
         match missing {
-            Missing::Segments { tag, sequences, .. } => {
-                sequences.clone().filter_map(|sequence| self.numbers.get(&(*tag, sequence)).copied()).collect()
-            }
+            Missing::Segments { tag, sequences, .. } => sequences
+                .clone()
+                .filter_map(|sequence| self.numbers.get(&(*tag, sequence)).copied())
+                .collect(),
             Missing::Message(_) => Vec::new(),
         }
     }

@@ -70,12 +70,7 @@ impl Model {
         let past = known.iter().flat_map(|one| &self.messages[*one].past).chain(&known).copied().collect();
         let number = self.messages.len();
         this.own.insert(number);
-        self.messages.push(Message {
-            by: member,
-            past,
-            acknowledged: BTreeSet::new(),
-            satisfied: false,
-        });
+        self.messages.push(Message { by: member, past, acknowledged: BTreeSet::new(), satisfied: false });
         number
     }
 
@@ -166,8 +161,10 @@ impl Model {
             there().flat_map(|(_, one)| one.own.iter().chain(&one.accepted)).copied().collect();
         for (member, one) in there() {
             let expected = known.iter().filter(|number| **number >= one.since && !one.own.contains(number));
-            let lacks: Vec<_> =
-                expected.filter(|number| !one.delivered.contains(number)).filter(|number| !one.given_up.contains(number)).collect();
+            let lacks: Vec<_> = expected
+                .filter(|number| !one.delivered.contains(number))
+                .filter(|number| !one.given_up.contains(number))
+                .collect();
             check(lacks.is_empty(), || format!("{member} lacks {lacks:?} in the end"))?;
             let waits: Vec<_> = self.waiting(member).collect();
             check(waits.is_empty(), || format!("{waits:?} wait at {member} in the end"))?;

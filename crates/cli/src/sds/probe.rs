@@ -99,7 +99,10 @@ impl Probe {
             None => {}
             Some(Heard::Frame(frame)) => self.frame(now, frame),
             Some(Heard::TooLong(length)) => {
-                self.log.refused("frame_length", &format!("{length} bytes were announced; the connection is ended"));
+                self.log.refused(
+                    "frame_length",
+                    &format!("{length} bytes were announced; the connection is ended"),
+                );
             }
             Some(Heard::Cut) => self.log.refused("cut_off", "a connection ended within a frame"),
         }
@@ -149,8 +152,7 @@ impl Probe {
         let took = now.mono.since(self.began);
         let tally = Tally { overflowed: links.overflowed, ..self.tally };
         let sent = self.ids.values().cloned();
-        let summary =
-            self.log.summary(&self.plan, &tally, self.sds.stats(), sent, took, failure);
+        let summary = self.log.summary(&self.plan, &tally, self.sds.stats(), sent, took, failure);
         Failure::failed(failure.unwrap_or("done").to_owned()).with_details(summary)
     }
 

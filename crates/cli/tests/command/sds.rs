@@ -73,7 +73,8 @@ fn now_millis() -> u64 {
 
 #[test]
 fn two_probes_agree_in_both_dialects_and_profiles_at_a_third_lost() {
-    for (dialect, profile) in [("lip", "interop"), ("lip", "compact"), ("nim", "interop"), ("nim", "compact")] {
+    for (dialect, profile) in [("lip", "interop"), ("lip", "compact"), ("nim", "interop"), ("nim", "compact")]
+    {
         let options = format!(
             "--dialect {dialect} --profile {profile} --send 20 --expect 20 --drop 0.3 --seed 7 --retry 300 --sync 100 --linger 3"
         );
@@ -121,7 +122,10 @@ fn hostile_frames_are_counted_by_cause_and_the_rest_is_delivered() {
     for cause in ["other_channel", "from_the_future", "frame_length"] {
         assert_eq!(causes[cause], 1, "{cause} in {summary}");
     }
-    assert_eq!((&summary["delivered"], &summary["duplicates"], &summary["refused"]), (&2.into(), &1.into(), &5.into()));
+    assert_eq!(
+        (&summary["delivered"], &summary["duplicates"], &summary["refused"]),
+        (&2.into(), &1.into(), &5.into())
+    );
 }
 
 #[test]
@@ -132,7 +136,10 @@ fn what_does_not_come_ends_it_with_1_and_says_what() {
     // It is heard, and never acknowledged.
     let ended = run.ended().with(1).saying(&["not all that was sent was acknowledged"]);
     let summary = ended.last_event();
-    assert_eq!((&summary["delivered"], &summary["acknowledged"], &summary["sent"]), (&1.into(), &0.into(), &1.into()));
+    assert_eq!(
+        (&summary["delivered"], &summary["acknowledged"], &summary["sent"]),
+        (&1.into(), &0.into(), &1.into())
+    );
     let (run, _) = listen("--id a --expect 1 --timeout 0");
     run.ended().with(1).saying(&["not all that was expected was delivered"]);
 }

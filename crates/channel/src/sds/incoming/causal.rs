@@ -14,7 +14,14 @@ use std::ops::Range;
 
 impl Incoming {
     /// A payload is whole: it waits for its past.
-    pub(super) fn wait(&mut self, now: Mono, origin: SegmentOrigin, set: Set, payload: Bytes, charged: usize) {
+    pub(super) fn wait(
+        &mut self,
+        now: Mono,
+        origin: SegmentOrigin,
+        set: Set,
+        payload: Bytes,
+        charged: usize,
+    ) {
         let deadline = now + self.config.lost_after;
         let waiter = self.waiting.push(Waiting { origin, set, payload, charged, deadline });
         self.settle(waiter);

@@ -112,7 +112,13 @@ impl Incoming {
     }
 
     /// What an arrival shows to be missing: what it cites, its sender's numbers below it, its own siblings.
-    pub(super) fn notice_lacks<C>(&mut self, arrival: &Arrival<C>, origin: &SegmentOrigin, count: u64, past: &[Key]) {
+    pub(super) fn notice_lacks<C>(
+        &mut self,
+        arrival: &Arrival<C>,
+        origin: &SegmentOrigin,
+        count: u64,
+        past: &[Key],
+    ) {
         self.cited_lacks(arrival, past);
         let SegmentOrigin::Structured(tag, base) = origin else { return };
         let below = self.peers.received_below(tag, *base);

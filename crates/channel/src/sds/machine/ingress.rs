@@ -77,8 +77,7 @@ impl Sds {
             message.history.iter().filter_map(|dependency| StructuredId::parse(dependency.id.as_str()));
         let cited: Vec<u64> = cited.filter(|id| id.tag == self.own).map(|id| id.sequence).collect();
         // A Quorate peer tells what it has; others only cite.
-        let with_past =
-            self.config.cited_past && message.acks.is_empty() && message.oldest.is_none();
+        let with_past = self.config.cited_past && message.acks.is_empty() && message.oldest.is_none();
         let vectors = message.acks.iter().filter(|vector| vector.tag == self.own);
         let received: Vec<Range<u64>> = vectors.flat_map(|vector| vector.ranges.clone()).collect();
         let by = &message.sender;

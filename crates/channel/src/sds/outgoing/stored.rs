@@ -73,7 +73,13 @@ impl Outgoing {
     }
 
     /// Takes a message that was sent before.
-    pub(crate) fn restore(&mut self, id: StructuredId, message: SdsMessage, request: RequestId, attempts: u32) {
+    pub(crate) fn restore(
+        &mut self,
+        id: StructuredId,
+        message: SdsMessage,
+        request: RequestId,
+        attempts: u32,
+    ) {
         let has =
             |(by, ranges): (&ParticipantId, &RangeSet)| ranges.contains(id.sequence).then(|| by.clone());
         let acked_by: BTreeSet<_> = self.acked.iter().filter_map(has).collect();
@@ -90,8 +96,7 @@ impl Outgoing {
         let Some(send) = self.sends.get_mut(&request) else { return };
         send.messages = sequences.clone().count();
         send.sequences = sequences;
-        send.whole =
-            has.iter().filter(|(_, has)| **has >= send.messages).map(|(by, _)| by.clone()).collect();
+        send.whole = has.iter().filter(|(_, has)| **has >= send.messages).map(|(by, _)| by.clone()).collect();
         send.has = has;
     }
 
