@@ -42,6 +42,8 @@ pub struct ChannelConfig {
     /// it is delivered without waiting for what this participant had received before it, and only each sender's own
     /// order holds. That suits an application whose messages do not answer one another.
     pub causal_history: usize,
+    /// What a foreign citation of ours acknowledges: see [`SdsConfig::cited_past`]. Default no more than it names.
+    pub cited_past: bool,
     /// How long a payload waits for a missing one that it follows. Default 2 minutes.
     pub lost_after: Duration,
     /// Whether messages from before this participant joined are missed. Default
@@ -95,6 +97,15 @@ impl AckPolicy {
             Self::Any => !acked.is_empty(),
             Self::AtLeast(count) => acked.len() >= *count,
             Self::All(roster) => roster.is_subset(acked),
+        }
+    }
+
+    /// How many others there are at least, by what it says.
+    pub(crate) fn others(&self) -> usize {
+        match self {
+            Self::Any => 1,
+            Self::AtLeast(count) => *count,
+            Self::All(roster) => roster.len(),
         }
     }
 
@@ -163,6 +174,7 @@ impl Default for ChannelConfig {
             dispatch_timeout: Duration::from_secs(60),
             delivery_timeout: Duration::from_secs(600),
             causal_history: 2,
+            cited_past: false,
             lost_after: Duration::from_secs(120),
             join: JoinPolicy::FromNow,
             sync: SyncConfig::default(),
@@ -189,6 +201,7 @@ impl ChannelConfig {
             dialect: self.dialect,
             profile: self.profile,
             causal_history: self.causal_history,
+            cited_past: self.cited_past,
             acks: self.acks.clone(),
             retransmit: self.retransmit,
             void_lifetime: self.delivery_timeout,

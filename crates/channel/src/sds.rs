@@ -12,6 +12,7 @@
 
 mod auth;
 mod clock;
+mod company;
 mod config;
 mod dialect;
 mod filter;
@@ -27,6 +28,7 @@ mod void;
 
 pub use auth::{PublicKey, Roster, SenderAuth};
 pub use clock::Lamport;
+pub(crate) use company::Company;
 pub use config::{Profile, RepairConfig, SdsConfig};
 pub use dialect::Dialect;
 pub use filter::{BloomFilter, FilterConfig, FilterError, Fingerprint, RollingFilter};

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: SdsArgs) -> Result<(), Failure> {
         }
         let next = clock.instant(probe.poll_timeout(clock.now(), links.is_connected()));
         tokio::select! {
-            frame = links.receive() => probe.handle_frame(clock.now(), frame),
+            heard = links.receive() => probe.handle_heard(clock.now(), heard),
             () = sleep_until(next) => probe.handle_timeout(clock.now()),
             () = &mut interrupted => return Err(probe.summary(clock.now(), &links, Some("interrupted"))),
         }

@@ -87,7 +87,10 @@ async fn deliver(
     };
     let absent = missing(member);
     match outcome {
-        Ok(report) => reporter.end(&report, &absent),
+        Ok(report) => {
+            let stats = channel.stats().await.unwrap_or_default();
+            reporter.end(&report, &absent, stats.envelope_bytes_dispatched)
+        }
         Err(SendFilesError::NoProgress { report, patience }) => {
             let why = format!("nothing moved for {} s", patience.as_secs());
             Err(reporter.failure(&why, &report, &absent))

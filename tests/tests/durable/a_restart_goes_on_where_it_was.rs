@@ -61,6 +61,47 @@ fn a_send_that_had_not_left_leaves_and_its_outcomes_are_told() {
     assert_eq!(alice.records(b'm') + alice.records(b'r'), 0, "what was delivered is kept no longer");
 }
 
+/// Alice waits for Bob and Carol; Bob has all of three segments, Carol only the first. Then she opens again with `policy`.
+fn opened_again_with(policy: AckPolicy) -> Member {
+    let roster = ["bob", "carol"].map(ParticipantId::from).into();
+    let config = ChannelConfig { acks: AckPolicy::All(roster), ..ChannelConfig::default() };
+    let mut alice = Member::new("alice", config);
+    let (mut bob, mut carol) =
+        (Member::new("bob", self::config("alice")), Member::new("carol", self::config("alice")));
+    let dispatches = sent(&mut alice, 1, vec![1; 250_000]);
+    deliver(&mut bob, 2, dispatches.clone());
+    deliver(&mut carol, 2, dispatches[..1].to_vec());
+    for member in [&mut bob, &mut carol] {
+        let syncs = member.time_out(200).unwrap();
+        deliver(&mut alice, 201, syncs);
+    }
+    assert_eq!(alice.records(b'm'), 2, "what everybody has is kept no longer");
+    alice.config.acks = policy;
+    restart(&mut alice, 300);
+    alice
+}
+
+#[test]
+fn what_was_acknowledged_before_is_judged_by_the_policy_of_the_latest_opening() {
+    let told =
+        |alice: &Member| alice.told.iter().any(|(_, event)| matches!(event, ChannelEvent::Delivered { .. }));
+    let roster =
+        |names: &[&str]| AckPolicy::All(names.iter().map(|name| ParticipantId::from(*name)).collect());
+    for enough in [AckPolicy::Any, AckPolicy::AtLeast(1), roster(&["bob"])] {
+        let alice = opened_again_with(enough.clone());
+        assert!(told(&alice), "{enough:?}");
+        assert_eq!(alice.records(b'm') + alice.records(b'r'), 0, "{enough:?}: nothing of it stays");
+    }
+    // Carol has one of three; that the others of the first were removed makes her no whole.
+    for (lacking, kept) in
+        [(AckPolicy::AtLeast(2), 2), (roster(&["carol"]), 2), (roster(&["bob", "dave"]), 2)]
+    {
+        let alice = opened_again_with(lacking.clone());
+        assert!(!told(&alice), "{lacking:?}");
+        assert_eq!((alice.records(b'm'), alice.records(b'r')), (kept, 1), "{lacking:?}");
+    }
+}
+
 #[test]
 fn a_message_is_known_for_ever_and_delivered_once() {
     let (mut alice, mut bob) = pair();

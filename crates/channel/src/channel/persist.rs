@@ -203,12 +203,13 @@ impl ReliableChannel {
         }
         let at_once = self.sds.resume(now, &mut found)?;
         at_once.into_iter().for_each(|due| self.limiter.enqueue(Queued::Sds(due)));
+        self.track();
+        self.sds.settle_restored();
         for (id, record) in &found.requests {
             let acks = self.sds.acks_of(record.first..record.first + record.count);
             let held = |at| self.sds.request_of(at).is_some();
             self.requests.restore(RequestId(*id), record, acks, |at| self.sds.is_somewhere(at), held);
         }
-        self.track();
         for id in found.requests.keys() {
             // Nothing of it has to leave, or be acknowledged, any more: its outcome is due. No segment bears this number.
             self.confirm(now, RequestId(*id), u64::MAX);

@@ -70,6 +70,10 @@ pub struct SdsConfig {
     pub profile: Profile,
     /// How many messages a message cites at least, where there are as many. Default 2 (LIP); at most 200.
     pub causal_history: usize,
+    /// Whether a foreign participant that cites a message of ours has what that message cites of ours too. True of whoever delivers
+    /// nothing before it has all that it follows (LIP), so short citations acknowledge more; not of one that delivers without what
+    /// it gave up. Default no: a citation acknowledges exactly what it names.
+    pub cited_past: bool,
     /// Who has to acknowledge a message before it is no more repeated. Default [`AckPolicy::Any`].
     pub acks: AckPolicy,
     /// The distance of retransmissions.
@@ -93,6 +97,7 @@ impl Default for SdsConfig {
             dialect: Dialect::Lip,
             profile: Profile::Compact,
             causal_history: 2,
+            cited_past: false,
             acks: AckPolicy::Any,
             retransmit: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).factor(1.5),
             void_lifetime: Duration::from_secs(600),

@@ -15,8 +15,8 @@ use super::auth::SenderAuth;
 use super::config::{Profile, SdsConfig};
 use super::repair::Repair;
 use super::{
-    Delivery, Dependency, Frontier, Incoming, IncomingEvent, Key, Lamport, Missing, Outgoing, RollingFilter,
-    Schedule, SdsDecodeError, SdsMessage, Voids,
+    Company, Delivery, Dependency, Frontier, Incoming, IncomingEvent, Key, Lamport, Missing, Outgoing,
+    RollingFilter, Schedule, SdsDecodeError, SdsMessage, Voids,
 };
 use crate::config::ConfigError;
 use crate::durable::ArrivalRecord;
@@ -205,6 +205,7 @@ pub struct Sds {
     incoming: Incoming,
     recent_ephemerals: VecDeque<MessageId>,
     schedule: Schedule,
+    company: Company,
     sync_queued: bool,
     repair: Repair,
     filter: Option<RollingFilter>,
@@ -263,6 +264,7 @@ impl Sds {
             incoming: Incoming::new(now, own, config.incoming.clone()),
             recent_ephemerals: VecDeque::new(),
             schedule: Schedule::new(config.sync),
+            company: Company::new(now.mono, config.acks.others()),
             sync_queued: false,
             repair: Repair::new(config.repair, config.dialect, participant.clone()),
             filter,
@@ -443,7 +445,7 @@ impl Sds {
         // A sync that waits to be sent carries the news that comes until it leaves.
         if self.incoming.has_news() && !self.sync_queued {
             let random = self.random.f64();
-            self.schedule.acknowledge(now.mono, random);
+            self.schedule.acknowledge(now.mono, self.company.size(), random);
         }
     }
 

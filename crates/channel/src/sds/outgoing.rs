@@ -4,18 +4,23 @@
 //! one attempt per message is queued or under way, and an acknowledgement cancels both. A participant that
 //! acknowledges a later message is there: what it lacks waits no longer than before the first repetition.
 
+mod round_trip;
 mod stored;
 
 use super::{BloomFilter, Dialect, Fingerprint, RangeSet, SdsMessage};
 use crate::config::AckPolicy;
 use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
 use quorate_base::{Backoff, Mono};
+use round_trip::RoundTrip;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
 /// The most participants whose acknowledgements are told apart.
 const MAX_ACKNOWLEDGERS: usize = 4_096;
+
+/// The most own messages whose citations are remembered; the latest.
+const MAX_PASTS: usize = 1_024;
 
 /// The most messages that one acknowledgement hastens.
 const MAX_HASTENED: usize = 64;
@@ -29,6 +34,8 @@ pub struct Outgoing {
     due: BTreeSet<(Mono, u64)>,
     sends: BTreeMap<RequestId, Send>,
     acked: BTreeMap<ParticipantId, RangeSet>,
+    /// What each of the latest own messages cites of our own: who says no more than citations has that too.
+    pasts: BTreeMap<u64, RangeSet>,
     round_trip: RoundTrip,
     bytes: usize,
     /// One beyond the last sequence number pushed: nobody can have more.
@@ -98,6 +105,7 @@ impl Outgoing {
             due: BTreeSet::new(),
             sends: BTreeMap::new(),
             acked: BTreeMap::new(),
+            pasts: BTreeMap::new(),
             round_trip: RoundTrip::default(),
             bytes: 0,
             end: 0,
@@ -109,6 +117,7 @@ impl Outgoing {
     pub fn push(&mut self, id: StructuredId, message: SdsMessage, request: RequestId) {
         self.bytes += message.content.len();
         self.end = self.end.max(id.sequence + 1);
+        self.remember_past(id, &message);
         let send = self.sends.entry(request).or_insert_with(|| Send {
             sequences: id.sequence..id.sequence,
             messages: 0,
@@ -146,6 +155,11 @@ impl Outgoing {
             changes.repeated.insert(sequence);
         }
         Some(Retransmission { id: entry.id, message: entry.message.clone(), attempt, request: entry.request })
+    }
+
+    /// Acknowledgements take at least so long: others wait before they give one.
+    pub fn expect(&mut self, least: Duration) {
+        self.round_trip.least = least;
     }
 
     /// An attempt ended: it left (`confirmed`), or it did not. Either way the next one is timed. Yields the message's id when
@@ -246,14 +260,23 @@ impl Outgoing {
         self.acknowledged(now, by, ranges, true)
     }
 
-    /// `by` cites `ranges` of our sequence: it has them, and delivered them, which may be long after they came.
+    /// `by` cites `sequences` of ours: it has them, and delivered them, which may be long after they came. `with_past` says that it
+    /// delivers nothing before it has what that cites (LIP), and says what it has in no other way: then that counts too.
     pub fn handle_citations(
         &mut self,
         now: Mono,
         by: &ParticipantId,
-        ranges: &[Range<u64>],
+        sequences: &[u64],
+        with_past: bool,
     ) -> Vec<Acknowledged> {
-        self.acknowledged(now, by, ranges, false)
+        let mut has = RangeSet::new();
+        for sequence in sequences {
+            has.insert(*sequence..sequence + 1);
+            if let Some(past) = self.pasts.get(sequence).filter(|_| with_past) {
+                past.iter().for_each(|range| drop(has.insert(range)));
+            }
+        }
+        self.acknowledged(now, by, &has.iter().collect::<Vec<_>>(), false)
     }
 
     /// Gives up every message of a send: its deadline passed, or it never left.
@@ -308,6 +331,23 @@ impl Outgoing {
     /// Bytes of content held.
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Only what another cites as well as its own can help: one step back, not what that cites in turn, as published peers count
+    /// for there what only waits.
+    fn remember_past(&mut self, id: StructuredId, message: &SdsMessage) {
+        let mut past = RangeSet::new();
+        let own = message.history.iter().filter_map(|cited| StructuredId::parse(cited.id.as_str()));
+        for cited in own.filter(|cited| cited.tag == id.tag) {
+            past.insert(cited.sequence..cited.sequence + 1);
+        }
+        if past.pieces() == 0 {
+            return;
+        }
+        self.pasts.insert(id.sequence, past);
+        if self.pasts.len() > MAX_PASTS {
+            self.pasts.pop_first();
+        }
     }
 
     fn acknowledged(
@@ -414,161 +454,5 @@ impl Outgoing {
     }
 }
 
-/// How long an acknowledgement takes, smoothed as in RFC 6298.
-#[derive(Debug, Default)]
-struct RoundTrip {
-    smoothed: Option<Duration>,
-    variation: Duration,
-}
-
-impl RoundTrip {
-    fn sample(&mut self, sample: Duration) {
-        match self.smoothed {
-            None => {
-                self.smoothed = Some(sample);
-                self.variation = sample / 2;
-            }
-            Some(smoothed) => {
-                self.variation = (self.variation * 3 + smoothed.abs_diff(sample)) / 4;
-                self.smoothed = Some((smoothed * 7 + sample) / 8);
-            }
-        }
-    }
-
-    /// `delay`, stretched by as much as an acknowledgement takes longer than `initial`.
-    fn stretch(&self, initial: Duration, delay: Duration) -> Duration {
-        let Some(smoothed) = self.smoothed else { return delay };
-        let expected = smoothed + self.variation * 4;
-        delay + expected.saturating_sub(initial)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::SenderTag;
-
-    const REQUEST: RequestId = RequestId(1);
-
-    fn message(text: &'static str) -> SdsMessage {
-        SdsMessage { content: text.into(), ..SdsMessage::bare("alice".into(), "id".into(), "c".into()) }
-    }
-
-    fn at(millis: u64) -> Mono {
-        Mono::from_origin(Duration::from_millis(millis))
-    }
-
-    fn outgoing(policy: AckPolicy, messages: u64) -> Outgoing {
-        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1)).jitter(0.0);
-        let mut outgoing = Outgoing::new(policy, backoff);
-        for sequence in 0..messages {
-            let id = StructuredId { tag: SenderTag([1; 6]), sequence, content: [0; 4] };
-            outgoing.push(id, message("message"), REQUEST);
-        }
-        outgoing
-    }
-
-    #[test]
-    fn no_timer_runs_before_an_attempt_ended() {
-        let mut outgoing = outgoing(AckPolicy::Any, 1);
-        assert_eq!(outgoing.poll_timeout(), None);
-        assert_eq!(outgoing.attempt(0).unwrap().attempt, 0);
-        assert_eq!(outgoing.poll_timeout(), None);
-        outgoing.handle_attempted(at(10), 0, true, 0.5);
-        assert_eq!(outgoing.poll_timeout(), Some(at(110)));
-        assert_eq!(outgoing.poll_due(at(109)), None);
-        assert_eq!(outgoing.poll_due(at(110)), Some(0));
-        assert_eq!(outgoing.poll_due(at(500)), None, "queued once");
-        assert_eq!(outgoing.attempt(0).unwrap().attempt, 1);
-        outgoing.handle_attempted(at(120), 0, true, 0.5);
-        assert_eq!(outgoing.poll_timeout(), Some(at(320)), "the distance doubles");
-    }
-
-    #[test]
-    fn an_acknowledgement_cancels_a_queued_attempt() {
-        let mut outgoing = outgoing(AckPolicy::Any, 1);
-        let acknowledged = outgoing.handle_ack(at(1), &"bob".into(), &[0..1]);
-        assert_eq!(acknowledged, [Acknowledged { request: REQUEST, sequence: 0, satisfied: true }]);
-        assert!(outgoing.attempt(0).is_none());
-        assert_eq!((outgoing.len(), outgoing.bytes()), (0, 0));
-    }
-
-    #[test]
-    fn all_means_every_name_on_the_roster_and_nobody_counts_twice() {
-        let roster = ["bob", "carol"].map(ParticipantId::from).into();
-        let mut outgoing = outgoing(AckPolicy::All(roster), 2);
-        let (bob, mallory) = ("bob".into(), "mallory".into());
-        assert!(!outgoing.handle_ack(at(1), &bob, &[0..2])[1].satisfied);
-        assert_eq!(outgoing.handle_ack(at(2), &bob, &[0..2]), [], "no news");
-        assert!(!outgoing.handle_ack(at(2), &mallory, &[0..2])[0].satisfied);
-        assert_eq!(outgoing.lacking(0..2), ["carol".into()].into());
-        let half = outgoing.handle_ack(at(3), &"carol".into(), &[1..2]);
-        assert_eq!(half, [Acknowledged { request: REQUEST, sequence: 1, satisfied: false }]);
-        assert_eq!((outgoing.oldest(), outgoing.len()), (Some(0), 1), "what everybody has is not repeated");
-        let done = outgoing.handle_ack(at(4), &"carol".into(), &[0..1]);
-        assert_eq!(done, [Acknowledged { request: REQUEST, sequence: 0, satisfied: true }]);
-        assert_eq!(outgoing.oldest(), None);
-    }
-
-    #[test]
-    fn halves_in_two_hands_are_no_whole() {
-        let mut outgoing = outgoing(AckPolicy::Any, 2);
-        for sequence in 0..2 {
-            outgoing.attempt(sequence);
-            outgoing.handle_attempted(at(0), sequence, true, 0.5);
-        }
-        assert!(!outgoing.handle_ack(at(1), &"bob".into(), &[0..1])[0].satisfied);
-        assert!(!outgoing.handle_ack(at(2), &"carol".into(), &[1..2])[0].satisfied);
-        assert_eq!(outgoing.len(), 2);
-        assert_eq!(outgoing.poll_due(at(1_001)), None, "either may still get the other half");
-        assert_eq!((outgoing.poll_due(at(1_002)), outgoing.poll_due(at(1_002))), (Some(0), Some(1)));
-        assert!(outgoing.handle_ack(at(1_003), &"bob".into(), &[0..2])[0].satisfied);
-        assert!(outgoing.is_empty() && outgoing.poll_timeout().is_none());
-    }
-
-    #[test]
-    fn an_acknowledgement_of_what_was_never_sent_acknowledges_nothing_now_or_later() {
-        let mut outgoing = outgoing(AckPolicy::Any, 1);
-        assert_eq!(outgoing.handle_ack(at(1), &"bob".into(), &[1..u64::MAX]), []);
-        let id = StructuredId { tag: SenderTag([1; 6]), sequence: 1, content: [0; 4] };
-        outgoing.push(id, message("later"), REQUEST);
-        assert_eq!(outgoing.len(), 2);
-        assert_eq!(outgoing.handle_ack(at(2), &"bob".into(), &[0..2]).len(), 2);
-    }
-
-    #[test]
-    fn who_has_a_later_message_gets_an_earlier_one_soon() {
-        let mut outgoing = outgoing(AckPolicy::All(["bob".into()].into()), 3);
-        let mut now = 0;
-        for _ in 0..6 {
-            for sequence in 0..2 {
-                outgoing.attempt(sequence);
-                outgoing.handle_attempted(at(now), sequence, true, 0.5);
-            }
-            now = outgoing.poll_timeout().unwrap().elapsed().as_millis() as u64;
-            while outgoing.poll_due(at(now)).is_some() {}
-        }
-        for sequence in 0..3 {
-            outgoing.attempt(sequence);
-            outgoing.handle_attempted(at(now), sequence, true, 0.5);
-        }
-        outgoing.handle_ack(at(now + 50), &"mallory".into(), &[2..3]);
-        assert_eq!(outgoing.poll_due(at(now + 100)), Some(2), "tried once");
-        assert_eq!(outgoing.poll_due(at(now + 100)), None, "the others wait for a second");
-        outgoing.handle_ack(at(now + 150), &"bob".into(), &[2..3]);
-        assert_eq!((outgoing.poll_due(at(now + 150)), outgoing.poll_due(at(now + 150))), (Some(0), Some(1)));
-    }
-
-    #[test]
-    fn slow_acknowledgements_stretch_the_timer() {
-        let mut outgoing = outgoing(AckPolicy::Any, 1);
-        outgoing.attempt(0);
-        outgoing.handle_attempted(at(0), 0, true, 0.5);
-        outgoing.handle_ack(at(400), &"bob".into(), &[0..1]);
-        let id = StructuredId { tag: SenderTag([1; 6]), sequence: 1, content: [0; 4] };
-        outgoing.push(id, message("another send"), RequestId(2));
-        outgoing.attempt(1);
-        outgoing.handle_attempted(at(400), 1, true, 0.5);
-        assert_eq!(outgoing.poll_timeout(), Some(at(400 + 100 + 1_100)));
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SyncConfig {
     /// How long an acknowledgement waits for content to travel with; halved to one and a half times
-    /// at random. Default 50 ms.
+    /// at random. Default 50 ms. In groups of more than five it grows with the group, up to 5 s.
     pub ack_delay: Duration,
     /// The distance of syncs without traffic, growing from message to message. Default 5 s to 2 min.
     pub idle: Backoff,
@@ -23,6 +23,20 @@ impl Default for SyncConfig {
             ack_delay: Duration::from_millis(50),
             idle: Backoff::new(Duration::from_secs(5), Duration::from_secs(120)),
         }
+    }
+}
+
+/// The others among whom `ack_delay` is as configured.
+const SMALL: usize = 5;
+/// How far it grows in large groups.
+const MAX_ACK_DELAY: Duration = Duration::from_secs(5);
+
+impl SyncConfig {
+    /// How long an acknowledgement waits where there are so many others: as everybody gives one, all of them together then speak
+    /// as often as five do.
+    pub fn ack_delay_among(&self, others: usize) -> Duration {
+        let grown = self.ack_delay.mul_f64(others.max(SMALL) as f64 / SMALL as f64);
+        grown.min(MAX_ACK_DELAY.max(self.ack_delay))
     }
 }
 
@@ -41,9 +55,9 @@ impl Schedule {
         Self { config, ack_due: None, idle_due: None, idle_count: 0 }
     }
 
-    /// Something is to be acknowledged. `random` is uniform in `0..1`.
-    pub fn acknowledge(&mut self, now: Mono, random: f64) {
-        let delay = self.config.ack_delay.mul_f64(0.5 + random.clamp(0.0, 1.0));
+    /// Something is to be acknowledged, and `others` do so too. `random` is uniform in `0..1`.
+    pub fn acknowledge(&mut self, now: Mono, others: usize, random: f64) {
+        let delay = self.config.ack_delay_among(others).mul_f64(0.5 + random.clamp(0.0, 1.0));
         self.ack_due.get_or_insert(now + delay);
     }
 
@@ -97,8 +111,8 @@ mod tests {
         let at = |millis| Mono::from_origin(Duration::from_millis(millis));
         assert_eq!(schedule.poll_timeout(), None);
         schedule.activity(at(0), 0.5);
-        schedule.acknowledge(at(0), 0.5);
-        schedule.acknowledge(at(30), 0.5);
+        schedule.acknowledge(at(0), 2, 0.5);
+        schedule.acknowledge(at(30), 2, 0.5);
         assert_eq!(schedule.poll_timeout(), Some(at(50)));
         schedule.synced(at(50), 0.5);
         let mut due = Vec::new();
@@ -108,5 +122,14 @@ mod tests {
             schedule.synced(next, 0.5);
         }
         assert_eq!(due, [1_000, 3_000, 7_000, 11_000]);
+    }
+
+    #[test]
+    fn the_larger_the_group_the_longer_an_acknowledgement_waits_up_to_a_bound() {
+        let config = SyncConfig { ack_delay: Duration::from_millis(50), ..SyncConfig::default() };
+        let delay = |others| config.ack_delay_among(others).as_millis();
+        assert_eq!([0, 1, 5, 10, 100, 500, 5_000].map(delay), [50, 50, 50, 100, 1_000, 5_000, 5_000]);
+        let slow = SyncConfig { ack_delay: Duration::from_secs(60), ..config };
+        assert_eq!(slow.ack_delay_among(1_000).as_secs(), 60, "never less than configured");
     }
 }

@@ -59,6 +59,9 @@ pub(crate) struct SdsArgs {
     /// The time within which it is asked for, and others are answered
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     tmax: u64,
+    /// Who cites a message has what that one cites, too: for a peer that cites few messages and delivers in order
+    #[arg(long)]
+    cited_past: bool,
     /// After how long to give up
     #[arg(long, value_name = "S", default_value_t = 60)]
     timeout: u64,
@@ -112,6 +115,9 @@ pub(crate) struct Plan {
 /// How many of the latest messages are cited for others, who know what we have by it.
 const CITED: usize = 50;
 
+/// The longest name: longer ones are refused by peers of our own.
+const MAX_NAME: usize = 256;
+
 impl SdsArgs {
     /// The run that the options ask for.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
@@ -125,6 +131,11 @@ impl SdsArgs {
         faults.validate().map_err(|error| Failure::usage(error.to_string()))?;
         if self.tmax < self.tmin {
             return Err(Failure::usage("--tmax is less than --tmin"));
+        }
+        for (option, name) in [("--id", &self.id), ("--channel", &self.channel)] {
+            if name.is_empty() || name.len() > MAX_NAME {
+                return Err(Failure::usage(format!("{option} takes 1 to {MAX_NAME} bytes")));
+            }
         }
         let config = self.config();
         config.validate().map_err(|error| Failure::usage(error.to_string()))?;
@@ -158,6 +169,7 @@ impl SdsArgs {
             },
             profile,
             causal_history,
+            cited_past: self.cited_past,
             acks: AckPolicy::Any,
             retransmit: Backoff::new(retry, retry * 2).factor(1.2),
             sync: SyncConfig { ack_delay: (sync / 4).max(millis(1)), idle: Backoff::new(sync, sync * 8) },
@@ -201,6 +213,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_said_before_anything_starts() {
         assert!(plan(&["--listen", "0", "--drop", "1"]).is_err());
+        assert!(plan(&["--listen", "0", "--channel", ""]).is_err());
         assert!(plan(&["--listen", "0", "--tmin", "10", "--tmax", "5"]).is_err());
         for words in [&["--listen", "0", "--connect", "h:1"][..], &[], &["--listen", "0", "--size", "0"]] {
             assert!(Words::try_parse_from([&["sds", "--id", "a"], words].concat()).is_err());

@@ -13,16 +13,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 /// The longest frame that is read: a message of a megabyte, a filter, and room.
-const MAX_FRAME: usize = 4 << 20;
+const MAX_FRAME: u32 = 4 << 20;
 /// Frames that wait for one peer.
 const QUEUE: usize = 1_024;
 const RECONNECT: Duration = Duration::from_millis(100);
+
+/// What came from a peer.
+pub(super) enum Heard {
+    /// A frame.
+    Frame(Bytes),
+    /// It announced a frame of so many bytes, more than any message has; the connection was ended.
+    TooLong(u32),
+    /// Its connection ended within a frame.
+    Cut,
+}
 
 /// The connections, of which each hears everything that is sent.
 pub(super) struct Links {
     peers: Vec<mpsc::Sender<Bytes>>,
     opened: mpsc::Receiver<mpsc::Sender<Bytes>>,
-    frames: mpsc::Receiver<Bytes>,
+    heard: mpsc::Receiver<Heard>,
     /// Frames that did not fit a queue.
     pub(super) overflowed: u64,
 }
@@ -31,7 +41,7 @@ impl Links {
     /// Listens or begins to connect.
     pub(super) async fn open(plan: &Plan) -> Result<Self, Failure> {
         let (open, opened) = mpsc::channel(16);
-        let (inbox, frames) = mpsc::channel(QUEUE);
+        let (inbox, heard) = mpsc::channel(QUEUE);
         match &plan.endpoint {
             Endpoint::Listen(address) => {
                 let cannot = |error| Failure::usage(format!("cannot listen on {address}: {error}"));
@@ -41,7 +51,7 @@ impl Links {
             }
             Endpoint::Connect(address) => drop(tokio::spawn(connect(address.clone(), open, inbox))),
         }
-        Ok(Self { peers: Vec::new(), opened, frames, overflowed: 0 })
+        Ok(Self { peers: Vec::new(), opened, heard, overflowed: 0 })
     }
 
     /// Hands a frame to every peer; `false` when there is none.
@@ -63,14 +73,14 @@ impl Links {
         !self.peers.is_empty()
     }
 
-    /// The next frame; `None` when a peer came instead.
-    pub(super) async fn receive(&mut self) -> Option<Bytes> {
+    /// What comes next from a peer; `None` when a peer came instead.
+    pub(super) async fn receive(&mut self) -> Option<Heard> {
         tokio::select! {
             Some(peer) = self.opened.recv() => {
                 self.peers.push(peer);
                 None
             }
-            Some(frame) = self.frames.recv() => Some(frame),
+            Some(heard) = self.heard.recv() => Some(heard),
             else => std::future::pending().await,
         }
     }
@@ -78,7 +88,7 @@ impl Links {
 
 type Open = mpsc::Sender<mpsc::Sender<Bytes>>;
 
-async fn accept(listener: TcpListener, open: Open, inbox: mpsc::Sender<Bytes>) {
+async fn accept(listener: TcpListener, open: Open, inbox: mpsc::Sender<Heard>) {
     loop {
         if let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(serve(stream, open.clone(), inbox.clone()));
@@ -88,7 +98,7 @@ async fn accept(listener: TcpListener, open: Open, inbox: mpsc::Sender<Bytes>) {
     }
 }
 
-async fn connect(address: String, open: Open, inbox: mpsc::Sender<Bytes>) {
+async fn connect(address: String, open: Open, inbox: mpsc::Sender<Heard>) {
     while !inbox.is_closed() {
         if let Ok(stream) = TcpStream::connect(&address).await {
             serve(stream, open.clone(), inbox.clone()).await;
@@ -98,7 +108,7 @@ async fn connect(address: String, open: Open, inbox: mpsc::Sender<Bytes>) {
 }
 
 /// One connection, until either side ends it or breaks the framing.
-async fn serve(stream: TcpStream, open: Open, inbox: mpsc::Sender<Bytes>) {
+async fn serve(stream: TcpStream, open: Open, inbox: mpsc::Sender<Heard>) {
     // Small frames are worth more early than together.
     let _ = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
@@ -124,17 +134,41 @@ async fn serve(stream: TcpStream, open: Open, inbox: mpsc::Sender<Bytes>) {
     }
 }
 
-async fn reader(mut read: OwnedReadHalf, inbox: mpsc::Sender<Bytes>) -> std::io::Result<()> {
+async fn reader(mut read: OwnedReadHalf, inbox: mpsc::Sender<Heard>) {
     loop {
-        let length = usize::try_from(read.read_u32().await?).unwrap_or(usize::MAX);
-        if length > MAX_FRAME {
-            return Ok(());
+        let heard = frame(&mut read).await;
+        let goes_on = matches!(heard, Some(Heard::Frame(_)));
+        if let Some(heard) = heard
+            && inbox.send(heard).await.is_err()
+        {
+            return;
         }
-        // Grows with what arrives, not with what is announced.
-        let mut frame = Vec::new();
-        let taken = (&mut read).take(length as u64).read_to_end(&mut frame).await?;
-        if taken < length || inbox.send(frame.into()).await.is_err() {
-            return Ok(());
+        if !goes_on {
+            return;
         }
+    }
+}
+
+/// One frame; `None` where the connection ended before it.
+async fn frame(read: &mut OwnedReadHalf) -> Option<Heard> {
+    let mut head = [0; 4];
+    match read.read(&mut head).await {
+        Ok(0) | Err(_) => return None,
+        Ok(some) => {
+            let rest = head.get_mut(some..)?;
+            if read.read_exact(rest).await.is_err() {
+                return Some(Heard::Cut);
+            }
+        }
+    }
+    let length = u32::from_be_bytes(head);
+    if length > MAX_FRAME {
+        return Some(Heard::TooLong(length));
+    }
+    // Grows with what arrives, not with what is announced.
+    let mut frame = Vec::new();
+    match read.take(u64::from(length)).read_to_end(&mut frame).await {
+        Ok(taken) if taken as u64 == u64::from(length) => Some(Heard::Frame(frame.into())),
+        _ => Some(Heard::Cut),
     }
 }

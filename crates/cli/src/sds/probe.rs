@@ -1,12 +1,12 @@
 //! The peer itself: the SDS machine, what it is to send, and what it waits for.
 
 use super::args::Plan;
-use super::link::Links;
+use super::link::{Heard, Links};
 use super::report::{Log, Tally};
 use crate::exit::Failure;
 use bytes::Bytes;
 use quorate::base::{Mono, Now};
-use quorate::channel::sds::{Content, Due, Prepared, Sds, SdsEvent};
+use quorate::channel::sds::{Content, Due, Prepared, Sds, SdsError, SdsEvent};
 use quorate::channel::{MessageId, RequestId, StructuredId};
 use quorate_testkit::network::Link;
 use std::collections::BTreeMap;
@@ -58,7 +58,11 @@ impl Probe {
 
     /// What is to leave now. Frames that are lost by the plan count as sent.
     pub(super) fn poll(&mut self, now: Now, connected: bool) -> Vec<Frame> {
-        if connected && self.sent < self.plan.send && self.next_send <= now.mono {
+        if !connected {
+            // What is due waits: nobody would hear it.
+            return Vec::new();
+        }
+        if self.sent < self.plan.send && self.next_send <= now.mono {
             self.send(now);
         }
         let mut due = std::mem::take(&mut self.first);
@@ -69,9 +73,9 @@ impl Probe {
             if let Due::Message(sequence) = due {
                 self.ids.entry(sequence).or_insert_with(|| message.id.clone());
             }
-            self.tally.frames += 1;
-            self.tally.bytes += message.bytes.len() as u64 + 4;
+            self.tally.made += 1;
             if self.is_lost(&message) {
+                self.tally.count(&message.bytes);
                 self.tally.dropped += 1;
                 self.attempted(now, &due, true);
             } else {
@@ -83,15 +87,31 @@ impl Probe {
 
     /// A frame was handed over, or there was nobody.
     pub(super) fn handle_sent(&mut self, now: Now, frame: &Frame, left: bool) {
+        if left {
+            self.tally.count(&frame.frame);
+        }
         self.attempted(now, &frame.due, left);
     }
 
-    pub(super) fn handle_frame(&mut self, now: Now, frame: Option<Bytes>) {
-        let Some(frame) = frame else { return };
+    /// Something came from a peer; nothing did where one only connected.
+    pub(super) fn handle_heard(&mut self, now: Now, heard: Option<Heard>) {
+        match heard {
+            None => {}
+            Some(Heard::Frame(frame)) => self.frame(now, frame),
+            Some(Heard::TooLong(length)) => {
+                self.log.refused(
+                    "frame_length",
+                    &format!("{length} bytes were announced; the connection is ended"),
+                );
+            }
+            Some(Heard::Cut) => self.log.refused("cut_off", "a connection ended within a frame"),
+        }
+    }
+
+    fn frame(&mut self, now: Now, frame: Bytes) {
         self.tally.received += 1;
         if let Err(error) = self.sds.handle_message(now, frame, None) {
-            self.tally.refused += 1;
-            self.log.refused(&error);
+            self.log.refused(cause(&error), &error.to_string());
         }
         self.listen(now);
     }
@@ -104,7 +124,10 @@ impl Probe {
     /// When there is something to do, at the latest.
     pub(super) fn poll_timeout(&self, _now: Now, connected: bool) -> Mono {
         let end = self.done.map_or(self.began + self.plan.timeout, |done| done + self.plan.linger);
-        let send = (connected && self.sent < self.plan.send).then_some(self.next_send);
+        if !connected {
+            return end;
+        }
+        let send = (self.sent < self.plan.send).then_some(self.next_send);
         [Some(end), send, self.sds.poll_timeout()].into_iter().flatten().min().unwrap_or(end)
     }
 
@@ -127,9 +150,9 @@ impl Probe {
     /// Says how it went; the failure, should it be one.
     pub(super) fn summary(&self, now: Now, links: &Links, failure: Option<&str>) -> Failure {
         let took = now.mono.since(self.began);
+        let tally = Tally { overflowed: links.overflowed, ..self.tally };
         let sent = self.ids.values().cloned();
-        let summary =
-            self.log.summary(&self.plan, &self.tally, self.sds.stats(), sent, took, links.overflowed);
+        let summary = self.log.summary(&self.plan, &tally, self.sds.stats(), sent, took, failure);
         Failure::failed(failure.unwrap_or("done").to_owned()).with_details(summary)
     }
 
@@ -155,7 +178,7 @@ impl Probe {
     fn is_lost(&self, message: &Prepared) -> bool {
         let name = match (message.request, StructuredId::parse(message.id.as_str())) {
             (Some(_), Some(id)) => format!("{} {:?}", id.sequence, id.content),
-            _ => format!("other {}", self.tally.frames),
+            _ => format!("other {}", self.tally.made),
         };
         let link = Link { from: &self.plan.id, to: "peer" };
         self.plan.faults.fate(link, &name, message.attempt).delays().is_empty()
@@ -171,6 +194,7 @@ impl Probe {
                         self.log.acknowledged(id, &by);
                     }
                 }
+                SdsEvent::Ephemeral { sender, id, .. } => self.log.ephemeral(&sender, &id),
                 SdsEvent::Gap(missing) => self.log.complain(&format!("gap: {missing:?}")),
                 _ => {}
             }
@@ -185,5 +209,17 @@ impl Probe {
         } else {
             None
         }
+    }
+}
+
+/// What the summary calls the reason for which a frame was refused.
+const fn cause(error: &SdsError) -> &'static str {
+    match error {
+        SdsError::Decode(_) => "undecodable",
+        SdsError::OtherChannel => "other_channel",
+        SdsError::FromTheFuture { .. } => "from_the_future",
+        SdsError::Contradiction => "contradiction",
+        SdsError::Full => "full",
+        _ => "other",
     }
 }

@@ -2,24 +2,38 @@
 
 use super::args::Plan;
 use crate::output;
-use quorate::channel::sds::{Delivery, Key, SdsError, SdsStats};
+use quorate::channel::sds::{Delivery, Key, SdsStats};
 use quorate::channel::{MessageId, ParticipantId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What was counted on the wire.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Tally {
+    /// Made, whether somebody was there to hear it or not.
+    pub(super) made: u64,
     pub(super) frames: u64,
     pub(super) bytes: u64,
     pub(super) dropped: u64,
+    /// Did not fit the queue of a slow peer.
+    pub(super) overflowed: u64,
     pub(super) received: u64,
-    pub(super) refused: u64,
     pub(super) acknowledged: u64,
 }
+
+impl Tally {
+    /// A frame left, or was lost by the plan.
+    pub(super) fn count(&mut self, frame: &[u8]) {
+        self.frames += 1;
+        self.bytes += frame.len() as u64 + 4;
+    }
+}
+
+/// The most lines about refused frames of one cause; the summary counts all.
+const MAX_LINES: u64 = 10;
 
 /// What was delivered, in order. It checks the order for itself.
 pub(super) struct Log {
@@ -29,6 +43,9 @@ pub(super) struct Log {
     /// What delivered messages follow and was not delivered before them.
     overtaken: BTreeSet<Key>,
     inversions: u64,
+    /// Frames that were refused, by cause.
+    refused: BTreeMap<&'static str, u64>,
+    ephemerals: u64,
 }
 
 /// Says where it listens.
@@ -42,7 +59,15 @@ pub(super) fn listening(json: bool, address: SocketAddr) {
 
 impl Log {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, ids: Vec::new(), delivered: BTreeSet::new(), overtaken: BTreeSet::new(), inversions: 0 }
+        Self {
+            json,
+            ids: Vec::new(),
+            delivered: BTreeSet::new(),
+            overtaken: BTreeSet::new(),
+            inversions: 0,
+            refused: BTreeMap::new(),
+            ephemerals: 0,
+        }
     }
 
     /// How many were delivered.
@@ -76,6 +101,16 @@ impl Log {
         }
     }
 
+    /// Nobody orders, acknowledges or expects it: it is not in the log.
+    pub(super) fn ephemeral(&mut self, sender: &ParticipantId, id: &MessageId) {
+        self.ephemerals += 1;
+        if self.json {
+            output::json(&json!({ "event": "ephemeral", "id": id.as_str(), "sender": sender.as_str() }));
+        } else {
+            output::line(&output::tame(&format!("ephemeral {id} {sender}")));
+        }
+    }
+
     /// Says the whole, and yields it for the failure that it may be part of.
     pub(super) fn summary(
         &self,
@@ -84,7 +119,7 @@ impl Log {
         stats: &SdsStats,
         sent: impl Iterator<Item = MessageId>,
         took: Duration,
-        overflowed: u64,
+        failure: Option<&str>,
     ) -> Value {
         let sent: Vec<MessageId> = sent.collect();
         let summary = json!({
@@ -92,13 +127,14 @@ impl Log {
             "sent": sent.len(), "acknowledged": tally.acknowledged,
             "delivered": self.ids.len(), "expected": plan.expect,
             "hash": hash(sent.iter().chain(&self.ids)), "inversions": self.inversions,
-            "frames": tally.frames, "bytes": tally.bytes, "dropped": tally.dropped, "overflowed": overflowed,
-            "received": tally.received, "refused": tally.refused,
+            "frames": tally.frames, "bytes": tally.bytes, "dropped": tally.dropped, "overflowed": tally.overflowed,
+            "received": tally.received, "refused": self.refused.values().sum::<u64>(), "causes": self.refused,
+            "ephemerals": self.ephemerals,
             "retransmissions": stats.retransmissions, "syncs": stats.syncs_sent,
             "duplicates": stats.duplicates, "possibly_acknowledged": stats.possibly_acknowledged,
             "bad_filters": stats.bad_filters,
             "repairs_asked": stats.repairs_asked, "repairs_given": stats.repairs_given,
-            "seconds": took.as_secs_f64(),
+            "seconds": took.as_secs_f64(), "why": failure.unwrap_or("done"),
         });
         if self.json {
             output::json(&summary);
@@ -110,8 +146,14 @@ impl Log {
         summary
     }
 
-    pub(super) fn refused(&self, error: &SdsError) {
-        self.complain(&format!("refused a frame: {error}"));
+    /// Counts it, and says so as long as that is news.
+    pub(super) fn refused(&mut self, cause: &'static str, why: &str) {
+        let count = self.refused.entry(cause).or_default();
+        *count += 1;
+        let more = if *count == MAX_LINES { " (more are counted and not told)" } else { "" };
+        if *count <= MAX_LINES {
+            self.complain(&format!("refused a frame: {why}{more}"));
+        }
     }
 
     pub(super) fn complain(&self, text: &str) {

@@ -77,8 +77,9 @@ impl Reporter {
         }
     }
 
-    /// Shows that the transfer is over; fails when somebody does not have everything.
-    pub(super) fn end(&self, report: &SendReport, absent: &Absent) -> Result<(), Failure> {
+    /// Shows that the transfer is over, for which so many bytes were handed to the network; fails when somebody does not have
+    /// everything.
+    pub(super) fn end(&self, report: &SendReport, absent: &Absent, sent: u64) -> Result<(), Failure> {
         if !report.is_complete() {
             return Err(self.failure("not everything was delivered", report, absent));
         }
@@ -86,6 +87,7 @@ impl Reporter {
             output::json(&json!({
                 "event": "delivered",
                 "bytes": report.total,
+                "sent_bytes": sent,
                 "seconds": report.elapsed.as_secs_f64(),
                 "receivers": self.receivers_json(report),
             }));

@@ -20,6 +20,8 @@ mod options;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod sds;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod transfer;

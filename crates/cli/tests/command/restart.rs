@@ -20,18 +20,25 @@ struct HalfWay {
 }
 
 impl HalfWay {
-    /// Where a transfer was over before it could be cut short, the next try has a larger file.
     fn with_killed(side: Side) -> Self {
-        let tries = [12, 48, 192].into_iter().map(|megabytes| Self::try_to_kill(side, megabytes * 1_000_000));
-        tries.flatten().next().expect("none of three transfers could be caught half-way")
+        Self::killed_when(side, [12, 48, 192], 0.0)
     }
 
-    fn try_to_kill(side: Side, len: usize) -> Option<Self> {
+    /// Killed when more than `share` of the file has arrived. Where a transfer was over before it could be cut short, the next
+    /// try has a larger file.
+    fn killed_when(side: Side, megabytes: [usize; 3], share: f64) -> Self {
+        let mut tries = megabytes.into_iter();
+        let half = tries.find_map(|megabytes| Self::try_to_kill(side, megabytes * 1_000_000, share));
+        half.expect("none of three transfers could be caught half-way")
+    }
+
+    fn try_to_kill(side: Side, len: usize, share: f64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let source = file(folder.path(), "f", len, 1);
         let mut receiving = recv(&folder.path().join("out"), &[]);
         let sender = Run::start(send_words(&receiving.ticket, &[&source]));
-        receiving.run.event_where("progress", |event| event["held"].as_u64() > Some(0));
+        let enough = (len as f64 * share) as u64;
+        receiving.run.event_where("progress", |event| event["held"].as_u64() > Some(enough));
         let (ticket, name) = (receiving.ticket.clone(), receiving.name.clone());
         let (mut receiver, mut sender) = (Some(receiving), Some(sender));
         let ended = match side {
@@ -94,4 +101,19 @@ fn both_may_be_killed() {
     send(&receiving.ticket, &[&half.source]).with(0);
     receiving.run.event("completed");
     half.assert_whole();
+}
+
+/// Of a file that was there by half or more, at most so much crosses again: what was missing, and what was under way.
+const AGAIN: f64 = 0.6;
+
+#[test]
+fn a_sender_that_is_killed_half_way_sends_the_other_half() {
+    let mut half = HalfWay::killed_when(Side::Sender, [48, 96, 192], 0.5);
+    let mut receiving = half.receiver.take().unwrap();
+    let ended = send(&half.ticket, &[&half.source]).with(0);
+    receiving.run.event("completed");
+    half.assert_whole();
+    let told = ended.last_event();
+    let again = told["sent_bytes"].as_f64().unwrap() / told["bytes"].as_f64().unwrap();
+    assert!(again > 0.0 && again <= AGAIN, "{again} of the file crossed again");
 }

@@ -61,9 +61,11 @@ fn both_ways_at_30_percent_loss_and_with_repair() {
 }
 
 #[test]
-fn short_citations_are_enough() {
-    // As the LIP recommends: two. What is not cited any more, the filters have.
-    let (ours, theirs) =
-        both("--send 30 --expect 30 --drop 0.1", "--send 30 --expect 30 --drop 0.1 --causal 10 --linger 6");
+fn short_citations_are_enough_where_they_stand_for_their_past() {
+    // What they deliver, they have the past of: they cite ten, and each of ours cites fifty. The latest of the log are ours.
+    let (ours, theirs) = both(
+        "--send 60 --expect 10 --drop 0.1 --cited-past",
+        "--send 10 --expect 60 --drop 0.1 --causal 10 --linger 6",
+    );
     agree(&ours, &theirs);
 }

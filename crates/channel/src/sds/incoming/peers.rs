@@ -242,9 +242,14 @@ impl Peers {
         self.known.get(tag).map(|peer| peer.over.first_missing(0))
     }
 
-    /// The sequence numbers below `end` that something may have to wait for.
-    pub(super) fn open(&self, tag: &SenderTag, end: u64) -> Vec<Range<u64>> {
-        self.known.get(tag).map(|peer| peer.over.gaps(0..end)).unwrap_or_default()
+    /// The sequence numbers below `end` that something may have to wait for. Of a sender that was never heard they may be from before
+    /// we joined (`since_now`): then only the last of them.
+    pub(super) fn open(&self, tag: &SenderTag, end: u64, since_now: bool) -> Vec<Range<u64>> {
+        match self.known.get(tag) {
+            Some(peer) => peer.over.gaps(0..end),
+            None if since_now => self.lacks(tag, end.saturating_sub(1)..end),
+            None => self.lacks(tag, 0..end),
+        }
     }
 
     pub(super) fn remind(&mut self, id: &MessageId) {

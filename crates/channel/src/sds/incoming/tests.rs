@@ -1,7 +1,8 @@
 //! Causal delivery: any order of arrival, one order of delivery, and gaps that are named.
 
 use super::*;
-use crate::segment::Segmenter;
+use crate::sds::Dependency;
+use crate::segment::{Segment, Segmenter};
 use quorate_base::Wall;
 
 const LOST_AFTER: Duration = Duration::from_secs(60);

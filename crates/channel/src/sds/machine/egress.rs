@@ -82,6 +82,9 @@ impl Sds {
     /// An attempt of an own message ended: it left (`confirmed`), or it did not. The next one is timed from now.
     pub fn handle_attempted(&mut self, now: Now, sequence: u64, confirmed: bool) {
         let random = self.random.f64();
+        let waits = self.config.sync.ack_delay_among(self.company.size());
+        // What acknowledgements wait for longer than they were made to is no sign of loss.
+        self.outgoing.expect(waits.saturating_sub(self.config.sync.ack_delay) * 3 / 2);
         let left = self.outgoing.handle_attempted(now.mono, sequence, confirmed, random);
         if let (Some(id), Some(filter)) = (left, &mut self.filter) {
             filter.insert(id.as_str());

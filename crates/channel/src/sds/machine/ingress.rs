@@ -40,6 +40,7 @@ impl Sds {
             return Err(SdsError::FromTheFuture { time });
         }
         self.repair.handle_arrival(&key);
+        self.company.heard(now.mono, &message.sender);
         self.acknowledgements(now, &message);
         self.filter(now, &message);
         self.repair.handle_requests(now.mono, &message.repair);
@@ -74,8 +75,9 @@ impl Sds {
     fn acknowledgements(&mut self, now: Now, message: &SdsMessage) {
         let cited =
             message.history.iter().filter_map(|dependency| StructuredId::parse(dependency.id.as_str()));
-        let cited = cited.filter(|id| id.tag == self.own).map(|id| id.sequence..id.sequence + 1);
-        let cited: Vec<Range<u64>> = cited.collect();
+        let cited: Vec<u64> = cited.filter(|id| id.tag == self.own).map(|id| id.sequence).collect();
+        // A Quorate peer tells what it has; others only cite.
+        let with_past = self.config.cited_past && message.acks.is_empty() && message.oldest.is_none();
         let vectors = message.acks.iter().filter(|vector| vector.tag == self.own);
         let received: Vec<Range<u64>> = vectors.flat_map(|vector| vector.ranges.clone()).collect();
         let by = &message.sender;
@@ -84,7 +86,7 @@ impl Sds {
             news.extend(self.outgoing.handle_ack(now.mono, by, &received));
         }
         if !cited.is_empty() {
-            news.extend(self.outgoing.handle_citations(now.mono, by, &cited));
+            news.extend(self.outgoing.handle_citations(now.mono, by, &cited, with_past));
         }
         for acknowledged in news {
             self.events.push_back(SdsEvent::Acknowledged {

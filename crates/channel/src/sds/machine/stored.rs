@@ -122,16 +122,23 @@ impl Sds {
             let message = SdsMessage::from_record(record.message).map_err(|_| MESSAGE)?;
             let id = StructuredId { tag: self.own, sequence, content };
             let sent = found.requests.get(&record.request).is_some_and(|send| send.sent);
-            if !self.outgoing.restore(id, message, RequestId(record.request), record.attempts) {
-                continue;
-            }
+            self.outgoing.restore(id, message, RequestId(record.request), record.attempts);
             if sent {
                 self.handle_attempted(now, sequence, false);
             } else {
                 at_once.push(Due::Message(sequence));
             }
         }
+        for (id, record) in &found.requests {
+            self.outgoing.restore_send(RequestId(*id), record.first..record.first + record.count);
+        }
         Ok(at_once)
+    }
+
+    /// Ends the sends that what was acknowledged before satisfies, by the policy of now. Changes are noted already: nothing of
+    /// them stays written.
+    pub(crate) fn settle_restored(&mut self) {
+        self.outgoing.settle_restored();
     }
 
     /// Takes what others sent and was not delivered, and says soon what is there.
@@ -156,7 +163,7 @@ impl Sds {
         }
         let (activity, acknowledge) = (self.random.f64(), self.random.f64());
         self.schedule.activity(now.mono, activity);
-        self.schedule.acknowledge(now.mono, acknowledge);
+        self.schedule.acknowledge(now.mono, self.company.size(), acknowledge);
         self.collect(now);
         Ok(())
     }

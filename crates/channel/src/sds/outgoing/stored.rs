@@ -6,7 +6,8 @@ use crate::durable::{AckerRecord, AttemptsRecord, Journal, Kind, MessageRecord, 
 use crate::ids::{ParticipantId, RequestId, StructuredId};
 use crate::sds::{RangeSet, SdsMessage};
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// What changed since it was last written.
 #[derive(Debug, Default)]
@@ -71,33 +72,44 @@ impl Outgoing {
         self.acked.insert(by, ranges);
     }
 
-    /// Takes a message that was sent before. `false` when nobody has to acknowledge it any more.
+    /// Takes a message that was sent before.
     pub(crate) fn restore(
         &mut self,
         id: StructuredId,
         message: SdsMessage,
         request: RequestId,
         attempts: u32,
-    ) -> bool {
+    ) {
         let has =
             |(by, ranges): (&ParticipantId, &RangeSet)| ranges.contains(id.sequence).then(|| by.clone());
         let acked_by: BTreeSet<_> = self.acked.iter().filter_map(has).collect();
-        if matches!(self.policy, AckPolicy::All(_)) && self.policy.is_satisfied_by(&acked_by) {
-            return false;
-        }
         self.push(id, message, request);
-        if let Some(send) = self.sends.get_mut(&request) {
-            for by in &acked_by {
-                *send.has.entry(by.clone()).or_insert(0) += 1;
-            }
-            let (messages, has) = (send.messages, &send.has);
-            send.whole = has.iter().filter(|(_, has)| **has >= messages).map(|(by, _)| by.clone()).collect();
-        }
         if let Some(entry) = self.entries.get_mut(&id.sequence) {
             entry.attempts = attempts;
             entry.acked_by = acked_by;
         }
-        true
+    }
+
+    /// The messages of an open send were `sequences`: who has how many of them, those too that need not be sent any more.
+    pub(crate) fn restore_send(&mut self, request: RequestId, sequences: Range<u64>) {
+        let has: BTreeMap<_, _> = self.acks_of(sequences.clone()).into_iter().collect();
+        let Some(send) = self.sends.get_mut(&request) else { return };
+        send.messages = sequences.clone().count();
+        send.sequences = sequences;
+        send.whole = has.iter().filter(|(_, has)| **has >= send.messages).map(|(by, _)| by.clone()).collect();
+        send.has = has;
+    }
+
+    /// What was acknowledged before is judged by the policy of now: ends the sends that it is satisfied with.
+    pub(crate) fn settle_restored(&mut self) {
+        let satisfied = self.sends.iter().filter(|(_, send)| self.policy.is_satisfied_by(&send.whole));
+        let satisfied: Vec<_> = satisfied.map(|(id, send)| (*id, send.sequences.clone())).collect();
+        satisfied.into_iter().for_each(|(request, sequences)| self.forget(request, sequences));
+        if matches!(self.policy, AckPolicy::All(_)) {
+            let had = self.entries.iter().filter(|(_, entry)| self.policy.is_satisfied_by(&entry.acked_by));
+            let had: Vec<u64> = had.map(|(sequence, _)| *sequence).collect();
+            had.into_iter().for_each(|sequence| drop(self.remove(sequence)));
+        }
     }
 
     /// Whether anybody has acknowledged a message, or nobody has to any more.
@@ -106,7 +118,7 @@ impl Outgoing {
     }
 
     /// How many of `sequences` each participant has acknowledged.
-    pub(crate) fn acks_of(&self, sequences: std::ops::Range<u64>) -> Vec<(ParticipantId, usize)> {
+    pub(crate) fn acks_of(&self, sequences: Range<u64>) -> Vec<(ParticipantId, usize)> {
         let count =
             |ranges: &RangeSet| sequences.clone().filter(|sequence| ranges.contains(*sequence)).count();
         let counts = self.acked.iter().map(|(by, ranges)| (by.clone(), count(ranges)));

@@ -23,6 +23,28 @@ fn a_citation_acknowledges_exactly_what_it_names() {
 }
 
 #[test]
+fn where_one_may_believe_it_a_citation_acknowledges_what_that_message_cites_too() {
+    for believed in [false, true] {
+        let mut group = lip(move |config| {
+            interop(config);
+            (config.cited_past, config.causal_history) = (believed, 2);
+        });
+        for text in ["zero", "one", "two", "three"] {
+            group.send(0, text, &mut none);
+        }
+        let cited = cite(&group.said[3].1);
+        let reply = SdsMessage { history: vec![cited.clone()], ..group.foreign("js", "reply", &[]) };
+        group.inject(0, &reply);
+        let expected = if believed { vec![1, 2, 3] } else { vec![3] };
+        assert_eq!(group.acknowledged(0, "js"), expected, "one step back, not two");
+        // One of ours says what it has itself.
+        let ours = SdsMessage { history: vec![cited], oldest: Some(0), ..group.foreign("q", "other", &[]) };
+        group.inject(0, &ours);
+        assert_eq!(group.acknowledged(0, "q"), Vec::<u64>::new());
+    }
+}
+
+#[test]
 fn a_filter_delays_a_resend_and_acknowledges_nothing() {
     for mut group in [lip(interop), nim(interop)] {
         group.send(0, "perhaps", &mut none);
