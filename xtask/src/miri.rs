@@ -1,7 +1,7 @@
 //! `cargo xtask miri`: the tests of the wire crate under miri, which sees undefined behaviour in the
 //! dependencies that move bytes (our own code has no `unsafe`).
 //!
-//! Properties run with few cases: miri is some hundred times slower. Where the component is not
+//! Properties run with few cases: miri is some hundred times slower. It takes about eight minutes, six of them the tests. Where the component is not
 //! installed this is a skip, shown, with the command that installs it.
 
 use crate::process::Program;

@@ -25,6 +25,7 @@
 
 mod crowd;
 mod ends;
+mod half;
 mod node;
 mod pressure;
 mod sizes;
@@ -34,6 +35,10 @@ pub use ends::{
     a_disconnect_reason_reaches_both_sides, a_peer_is_reached_again_after_a_disconnect,
     a_peer_that_vanishes_is_noticed, a_refusal_reaches_both_sides,
     a_refused_message_ends_the_connection_in_its_words, closing_is_polite_and_final,
+};
+pub use half::{
+    a_half_open_peer_is_given_up_and_holds_up_nobody,
+    an_unfinished_frame_is_never_delivered_and_costs_nobody_anything,
 };
 pub use node::{Event, MODULE, Node, SPACE};
 pub use pressure::{a_peer_that_does_not_read_stops_its_sender_alone, back_pressure_does_not_deadlock};
@@ -87,6 +92,8 @@ macro_rules! for_each_transport_check {
             a_peer_is_reached_again_after_a_disconnect,
             a_peer_that_restarts_is_reached_again,
             a_peer_that_vanishes_is_noticed,
+            a_half_open_peer_is_given_up_and_holds_up_nobody,
+            an_unfinished_frame_is_never_delivered_and_costs_nobody_anything,
             first_sends_that_cross_all_arrive,
             back_pressure_does_not_deadlock,
             a_peer_that_does_not_read_stops_its_sender_alone,

@@ -70,6 +70,7 @@ impl Node {
             enough: Mutex::default(),
             messages: AtomicUsize::new(0),
             deaf_to: watch::Sender::new(None),
+            torn_over: watch::Sender::new(None),
             unresponsive: watch::Sender::new(false),
         });
         let handler: Arc<dyn TxHandler> = ear.clone();
@@ -155,6 +156,16 @@ impl Node {
         self.ear.deaf_to.send_replace(None);
     }
 
+    /// From now on a preflight of `peer` gets no answer.
+    pub fn ponder_over(&self, peer: &PeerUrl) {
+        self.ear.torn_over.send_replace(Some(peer.clone()));
+    }
+
+    /// Whoever waits for an answer to its preflight gets it now.
+    pub fn decide(&self) {
+        self.ear.torn_over.send_replace(None);
+    }
+
     /// Whether a peer was ever reported as unresponsive.
     pub fn has_seen_unresponsive(&self) -> bool {
         *self.ear.unresponsive.borrow()
@@ -178,6 +189,8 @@ struct Ear {
     messages: AtomicUsize,
     /// From whom nothing is read.
     deaf_to: watch::Sender<Option<PeerUrl>>,
+    /// Whose preflight is neither accepted nor refused.
+    torn_over: watch::Sender<Option<PeerUrl>>,
     unresponsive: watch::Sender<bool>,
 }
 
@@ -243,6 +256,8 @@ impl TxHandler for Ear {
     }
     async fn preflight_validate_incoming(&self, peer: &PeerUrl, data: Bytes) -> Result<(), Refusal> {
         self.hear(Event::Preflight { peer: peer.clone(), data });
+        // The sender lives as long as `self`.
+        let _ = self.torn_over.subscribe().wait_for(|torn_over| torn_over.as_ref() != Some(peer)).await;
         answer(&self.reject)
     }
 }

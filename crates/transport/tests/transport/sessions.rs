@@ -6,7 +6,7 @@ use quorate_transport::{
     AuthenticatedPeer, Close, CloseCode, ConfigError, ConnectError, DialError, LinkError, MemHub,
     MemTransport, OpenError, PeerViolation, SendError, SendOutcome, Side, TransportConfig, TxImpHnd,
 };
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{future::poll_fn, num::NonZeroUsize, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::{join, time::timeout};
 
 fn graceful(reason: &str) -> Close {
@@ -157,11 +157,13 @@ async fn a_slow_peer_never_holds_up_another() {
     }
     assert!((6..10).contains(&taken), "{taken} frames of 10 KiB in a queue of 64 KiB");
     assert_eq!(stage.try_send("slow", "x".repeat(10 << 10)), Err(SendError::Full));
+    let (url, space, data) = (mem("slow"), SPACE, Bytes::from(vec![taken; 10 << 10]));
+    let mut last = pin!(stage.node.transport.send_space_notify(&url, &space, data));
+    let waits = poll_fn(|context| Poll::Ready(last.as_mut().poll(context).is_pending())).await;
+    assert!(waits, "there is no room");
     stage.send("quick", b"hello").await.unwrap();
     assert_eq!(quick.frame().await, notify(b"hello"));
 
-    let (url, space, data) = (mem("slow"), SPACE, Bytes::from(vec![taken; 10 << 10]));
-    let last = stage.node.transport.send_space_notify(&url, &space, data);
     let read = async {
         for number in 0..=taken {
             let frame = slow.frame().await;

@@ -118,11 +118,13 @@ async fn frames_that_were_queued_but_not_written_go_to_the_winner_in_order() {
     old.send(preflight(b"far"));
     assert_eq!(old.frame().await, preflight(b"node"));
     settle().await;
-    for number in 0..100_u8 {
-        assert_eq!(stage.try_send("zoe", vec![number]), Ok(SendOutcome::HandedOff));
+    for half in [0..50_u8, 50..100] {
+        for number in half {
+            assert_eq!(stage.try_send("zoe", vec![number]), Ok(SendOutcome::HandedOff));
+        }
+        settle().await;
     }
-    settle().await;
-    // One frame is in the old link; the rest of the batch is in the writer's hands or in the queue.
+    // One frame is in the old link; the rest of the first half is in the writer's hands, the second in the queue.
     let mut new = stage.guest("zoe").await;
     stage.send("zoe", b"d").await.unwrap();
     let mut numbers = Vec::new();

@@ -262,8 +262,13 @@ fn same_as_prost(input: Vec<u8>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Many; under miri, which is some hundred times slower, as many as are asked for.
+fn cases() -> ProptestConfig {
+    if cfg!(miri) { ProptestConfig::default() } else { ProptestConfig::with_cases(1_000) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn a_frame_round_trips_and_is_what_prost_writes(frame in any_frame()) {

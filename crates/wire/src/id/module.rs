@@ -232,14 +232,15 @@ mod tests {
 
     #[test]
     fn an_id_is_its_text_however_it_was_made() {
-        for len in [0, 1, 21, 22, 23, 100] {
-            let text: &'static str = "ü".repeat(len).chars().take(len).collect::<String>().leak();
-            for text in [text, &"m".repeat(len)] {
+        const PLAIN: &str = "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm";
+        const TWO_BYTES_EACH: &str = "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü";
+        for len in [0, 2, 20, 22, 24, 44] {
+            for text in [&PLAIN[..len], &PLAIN[..len.saturating_sub(1)], &TWO_BYTES_EACH[..len]] {
                 let made = [
                     ModuleId::from(text),
                     ModuleId::from(text.to_owned()),
                     ModuleId::try_from(text.as_bytes()).unwrap(),
-                    ModuleId::from_static(text.to_owned().leak()),
+                    ModuleId::from_static(text),
                 ];
                 for module in &made {
                     assert_eq!((module.as_str(), module.as_bytes()), (text, text.as_bytes()));

@@ -249,8 +249,9 @@ mod tests {
 
     #[test]
     fn an_id_is_its_bytes_however_it_was_made() {
+        static FIVES: [u8; 100] = [5; 100];
         for len in [0, 1, 37, 38, 39, 100] {
-            let bytes: &'static [u8] = vec![5; len].leak();
+            let bytes: &'static [u8] = &FIVES[..len];
             let made = [
                 SpaceId::from_static(bytes),
                 SpaceId::copy_from_slice(bytes),

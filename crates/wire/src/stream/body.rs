@@ -31,6 +31,12 @@ impl Body {
         self.have
     }
 
+    /// For how many bytes there is memory, whatever has arrived.
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> usize {
+        self.tail.capacity() + self.parts.capacity() * size_of::<Bytes>()
+    }
+
     /// How many bytes are still to come.
     pub(super) const fn missing(&self) -> usize {
         self.need - self.have

@@ -80,6 +80,15 @@ impl StreamDecoder {
         self.buffered() == 0 && !matches!(self.state, State::Failed(_))
     }
 
+    /// For how many bytes of an unfinished frame there is memory.
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> usize {
+        match &self.state {
+            State::Body { body, .. } => body.reserved(),
+            State::Head { .. } | State::Failed(_) => 0,
+        }
+    }
+
     fn advance(&mut self) -> Result<Option<StreamFrame>, StreamError> {
         if let State::Head { .. } = &self.state {
             let Some((kind, len)) = self.read_head()? else { return Ok(None) };

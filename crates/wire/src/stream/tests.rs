@@ -106,7 +106,9 @@ fn an_announced_length_takes_no_memory_and_above_the_limit_no_patience() {
 
     let mut decoder = StreamDecoder::new(StreamLimits::default());
     assert_eq!(decode(&mut decoder, [Bytes::from_static(b"\x01\x00\xff\xff\xfb")]), Ok(vec![]));
-    assert_eq!(decoder.buffered(), 5);
+    assert_eq!((decoder.buffered(), decoder.reserved()), (5, 0), "sixteen megabytes were announced");
+    assert_eq!(decode(&mut decoder, [Bytes::from_static(b"a few")]), Ok(vec![]));
+    assert!(decoder.reserved() < 1_024, "{} bytes for five", decoder.reserved());
 }
 
 #[test]
