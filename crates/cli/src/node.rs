@@ -11,7 +11,7 @@ mod outgoing;
 
 use crate::exit::{Failure, chain};
 use crate::signal::interrupted;
-use command::Command;
+use command::{Command, Line};
 use event::Event;
 use handler::{Handler, Preflights};
 use ids::{payload_of, space_of};
@@ -19,20 +19,29 @@ use outgoing::{Job, Outgoing};
 use quorate::base::{TokioClock, Wall};
 use quorate::iroh::{IrohConfig, IrohTransport, Protocols, RelayConfig, RelayUrl};
 use quorate::transport::{
-    BlockList, Inbox, InboxConfig, InboxMessage, ModuleRegistration, Rule, SpaceRegistration, Subject,
-    Transport, TransportConfig, TxImp, TxImpHnd, Verdict,
+    BlockList, Inbox, InboxConfig, InboxMessage, ModuleRegistration, Overflow, Rule, SpaceRegistration,
+    Subject, Transport, TransportConfig, TxImp, TxImpHnd, Verdict,
 };
 use quorate::wire::{ModuleId, PeerUrl};
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How often the counters are looked at for violations that no connection tells of.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long what was asked for before `quit` may take.
+const CONCLUDING: Duration = Duration::from_secs(15);
 /// How long taking leave of everybody may take.
 const PARTING: Duration = Duration::from_secs(3);
+/// Bytes of each peer that wait to be written to standard output: a message of any size, and one that is on its way.
+const PEER_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add((16 << 20) - 1);
+/// The same of all peers.
+const TOTAL_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add((64 << 20) - 1);
+/// How long a peer is slowed down by who does not read standard output, before its messages are dropped.
+const READER: Duration = Duration::from_secs(60);
 /// Events that wait to be written.
 const EVENTS: usize = 1_024;
 /// What an echo begins with.
@@ -84,6 +93,8 @@ struct Node {
     told: Value,
     /// Violations that the last look saw.
     seen: Value,
+    /// Dropped messages that were told.
+    dropped: u64,
     echo: bool,
     json: bool,
     _registrations: Vec<(SpaceRegistration, Vec<ModuleRegistration>)>,
@@ -116,8 +127,12 @@ impl Node {
         let hnd = TxImpHnd::new(Arc::new(handler), TransportConfig::default());
         let hnd = hnd.map_err(|error| Failure::usage(chain(&error)))?;
         let transport = bind(arguments, hnd).await?;
-        let (handlers, inbox) =
-            Inbox::new(InboxConfig::default()).map_err(|error| Failure::usage(chain(&error)))?;
+        let config = InboxConfig {
+            peer_bytes: PEER_BYTES,
+            total_bytes: TOTAL_BYTES,
+            overflow: Overflow::Slow(READER),
+        };
+        let (handlers, inbox) = Inbox::new(config).map_err(|error| Failure::usage(chain(&error)))?;
 
         let twice = |error: &dyn std::error::Error| {
             Failure::usage(format!("a space or module is named twice: {error}"))
@@ -150,6 +165,7 @@ impl Node {
             events,
             told: counts.clone(),
             seen: counts,
+            dropped: 0,
             echo,
             json,
             _registrations: registrations,
@@ -157,26 +173,58 @@ impl Node {
     }
 
     /// Until somebody says that it is over.
-    async fn drive(&mut self, mut commands: mpsc::Receiver<String>) {
+    async fn drive(&mut self, mut commands: mpsc::Receiver<Line>) {
         let mut looks = tokio::time::interval(LOOK);
         let mut end = std::pin::pin!(interrupted());
         let mut asked = true;
+        loop {
+            // One command in each turn, so that neither side keeps the other waiting.
+            if let Ok(line) = commands.try_recv()
+                && !self.obey_line(line)
+            {
+                return self.conclude(end).await;
+            }
+            tokio::select! {
+                biased;
+                () = &mut end => return,
+                Some(event) = self.events.recv() => self.tell(event),
+                Some(message) = self.inbox.recv() => self.receive(message),
+                line = commands.recv(), if asked => match line {
+                    // Nobody asks for anything any more; what happens is told all the same.
+                    None => asked = false,
+                    Some(line) => if !self.obey_line(line) {
+                        return self.conclude(end).await;
+                    },
+                },
+                _ = looks.tick() => self.look(),
+            }
+        }
+    }
+
+    /// Does what was asked for before the end, and tells what happens meanwhile.
+    async fn conclude(&mut self, mut end: impl Future<Output = ()> + Unpin) {
+        let mut jobs = self.outgoing.finish();
+        let done = async { while jobs.join_next().await.is_some() {} };
+        let mut done = std::pin::pin!(tokio::time::timeout(CONCLUDING, done));
         loop {
             tokio::select! {
                 biased;
                 () = &mut end => return,
                 Some(event) = self.events.recv() => self.tell(event),
                 Some(message) = self.inbox.recv() => self.receive(message),
-                line = commands.recv(), if asked => match line.as_deref().map(Command::parse) {
-                    // Nobody asks for anything any more; what happens is told all the same.
-                    None => asked = false,
-                    Some(Ok(Command::Quit)) => return,
-                    Some(Ok(command)) => self.obey(command),
-                    Some(Err(reason)) => self.write(&Event::Error { peer: None, reason }),
-                },
-                _ = looks.tick() => self.look(),
+                _ = &mut done => return,
             }
         }
+    }
+
+    /// `false`: it said that it is over.
+    fn obey_line(&mut self, line: Line) -> bool {
+        match line.and_then(|line| Command::parse(&line)) {
+            Ok(Command::Quit) => return false,
+            Ok(command) => self.obey(command),
+            Err(reason) => self.write(&Event::Error { peer: None, reason }),
+        }
+        true
     }
 
     fn tell(&mut self, event: Event) {
@@ -228,6 +276,15 @@ impl Node {
     fn look(&mut self) {
         self.tell_violations(None);
         self.seen = count_violations(&self.transport);
+        let dropped = self.inbox.stats().dropped;
+        if dropped > self.dropped {
+            let reason = format!(
+                "{} messages were dropped: they came faster than this is read",
+                dropped - self.dropped
+            );
+            self.dropped = dropped;
+            self.write(&Event::Error { peer: None, reason });
+        }
     }
 
     /// Tells of the violations that were seen and not told; `ended` is the connection that just did.

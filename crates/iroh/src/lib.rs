@@ -60,6 +60,7 @@ mod config;
 mod dial;
 mod endpoint;
 mod error;
+mod factory;
 mod link;
 mod own;
 mod protocol;
@@ -68,6 +69,7 @@ mod transport;
 
 pub use config::IrohConfig;
 pub use error::{BindError, IrohConfigError};
+pub use factory::{IrohFactory, IrohSection};
 pub use iroh::{RelayUrl, SecretKey};
 pub use protocol::{Protocol, Protocols};
 pub use relay::{RelayConfig, RelayStatus};

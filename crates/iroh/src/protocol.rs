@@ -5,6 +5,7 @@
 
 use iroh::endpoint::{Connection, VarInt};
 use quorate_transport::CloseCode;
+use serde::{Deserialize, Serialize};
 
 /// A protocol that this transport speaks, one for each ALPN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +49,8 @@ impl Protocol {
 }
 
 /// Which protocols a transport offers and dials.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Protocols {
     /// [`Protocol::Quorate`] alone.
     #[default]

@@ -1,7 +1,7 @@
 //! The transport: an endpoint, a dialer, an accepting task, and the sessions that join them.
 
 use crate::{
-    BindError, IrohConfig, RelayStatus,
+    BindError, IrohConfig, IrohSection, RelayStatus,
     accept::{Acceptor, accept_all},
     address::key_of,
     dial::QuicDialer,
@@ -11,9 +11,9 @@ use crate::{
     relay::follow,
 };
 use async_trait::async_trait;
-use iroh::Endpoint;
-use quorate_transport::{PeerIdent, SendError, Sessions, TxImp, TxImpHnd};
-use quorate_wire::{EncodedFrame, PartialBudget, PeerUrl};
+use iroh::{Endpoint, RelayUrl};
+use quorate_transport::{ConfigError, ConfigSections, PeerIdent, SendError, Sessions, TxImp, TxImpHnd};
+use quorate_wire::{EncodedFrame, PartialBudget, PeerUrl, SpaceId};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -28,6 +28,8 @@ pub struct IrohTransport {
     own: OwnUrls,
     sessions: Sessions,
     endpoint: Endpoint,
+    /// The relay in the config.
+    relay: Option<RelayUrl>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -74,7 +76,8 @@ impl IrohTransport {
             (None, Some(url)) => hnd.new_listening_address(&url).await,
             (None, None) => {}
         }
-        Ok(Arc::new(Self { own, sessions, endpoint, tasks: Mutex::new(tasks) }))
+        let relay = config.relay.map(|relay| relay.url);
+        Ok(Arc::new(Self { own, sessions, endpoint, relay, tasks: Mutex::new(tasks) }))
     }
 
     /// What is known about the way to the relay, now and as it changes. `None` in direct mode.
@@ -125,6 +128,11 @@ impl TxImp for IrohTransport {
 
     fn sessions(&self) -> Option<&Sessions> {
         Some(&self.sessions)
+    }
+
+    /// Accepts a section that says nothing new. iroh stays connected to one relay, so a space cannot have another.
+    async fn configure_for_space(&self, _: &SpaceId, config: &ConfigSections) -> Result<(), ConfigError> {
+        config.read::<IrohSection>(IrohSection::SECTION)?.suits_space(self.relay.as_ref())
     }
 
     async fn close(&self) {

@@ -14,9 +14,9 @@
 //! that has only loopback anyway needs no namespace.
 
 use std::{
-    io,
+    io::{self, BufRead},
     net::UdpSocket,
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Stdio},
 };
 
 /// Brings `lo` up with whatever is there: iproute2, busybox, net-tools, the kernel's own files (no package at
@@ -96,7 +96,30 @@ fn leads_nowhere(name: &str) -> bool {
 fn again(test: &str) -> io::Result<ExitStatus> {
     let none = || io::Error::new(io::ErrorKind::Unsupported, "`unshare -n` and `unshare -rn` both fail here");
     let mut command = command(std::env::current_exe()?).ok_or_else(none)?;
-    command.args([test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"]).status()
+    command.args([test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"]);
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    if let Some(stdout) = child.stdout.take() {
+        pass_on(io::BufReader::new(stdout))?;
+    }
+    child.wait()
+}
+
+/// Writes what the inner run writes, but for its counts: the run outside counts this test.
+#[expect(clippy::print_stdout, reason = "the harness outside shows or hides it with the test")]
+fn pass_on(inner: impl BufRead) -> io::Result<()> {
+    for line in inner.split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        if !is_count(&line) {
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
+
+/// A line of the test harness that says how many tests there are, or were.
+fn is_count(line: &str) -> bool {
+    line == "running 1 test" || line.starts_with("test result: ")
 }
 
 /// How this user makes a namespace: as root, or as root of a user namespace.
@@ -132,6 +155,18 @@ mod tests {
             let outside = TcpStream::connect("192.0.2.1:80").unwrap_err();
             assert_eq!(outside.kind(), io::ErrorKind::NetworkUnreachable);
         });
+    }
+
+    #[test]
+    fn the_inner_run_is_not_counted() {
+        for line in
+            ["running 1 test", "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 6 filtered out"]
+        {
+            assert!(is_count(line), "{line}");
+        }
+        for line in ["", "test netns::tests::x ... ok", "running out of relays", "the test result: none"] {
+            assert!(!is_count(line), "{line}");
+        }
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use super::ids::{payload_of, space_of};
 use bytes::Bytes;
 use quorate::wire::{ModuleId, PeerUrl, SpaceId};
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use tokio::sync::mpsc;
 
 /// Lines that wait to be obeyed.
-const LINES: usize = 64;
+const LINES: usize = 16;
+/// The longest line: the largest message there is as base64url, and the words before it.
+const MAX_LINE: usize = 24 << 20;
 
 /// Something to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,17 +53,40 @@ impl Command {
     }
 }
 
+/// A line of standard input, or why it is none.
+pub(super) type Line = Result<String, String>;
+
 /// The lines of standard input, until it ends. They are read by a thread, which nothing waits for.
-pub(super) fn lines() -> mpsc::Receiver<String> {
+pub(super) fn lines() -> mpsc::Receiver<Line> {
     let (sender, lines) = mpsc::channel(LINES);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if !line.trim().is_empty() && sender.blocking_send(line).is_err() {
+        let mut input = std::io::stdin().lock();
+        while let Some(line) = next_line(&mut input, MAX_LINE) {
+            if sender.blocking_send(line).is_err() {
                 return;
             }
         }
     });
     lines
+}
+
+/// The next line that has something in it, of at most `max` bytes. What is wrong with one line is no end of the others.
+fn next_line(input: &mut impl BufRead, max: usize) -> Option<Line> {
+    loop {
+        let mut line = Vec::new();
+        if input.take(max as u64).read_until(b'\n', &mut line).ok()? == 0 {
+            return None;
+        }
+        if line.len() == max && !line.ends_with(b"\n") {
+            input.skip_until(b'\n').ok()?;
+            return Some(Err(format!("a line has {max} bytes or more")));
+        }
+        match String::from_utf8(line) {
+            Ok(line) if line.trim().is_empty() => {}
+            Ok(line) => return Some(Ok(line)),
+            Err(_) => return Some(Err("a line is no UTF-8; other bytes are written as b64:…".to_owned())),
+        }
+    }
 }
 
 /// What is left of a line.
@@ -126,6 +151,18 @@ mod tests {
         assert_eq!(parse("disconnect URL good bye"), Ok(Command::Disconnect { peer: peer.clone(), reason }));
         assert_eq!(parse("disconnect URL"), Ok(Command::Disconnect { peer, reason: None }));
         assert_eq!(parse("quit"), Ok(Command::Quit));
+    }
+
+    #[test]
+    fn a_line_that_is_none_does_not_end_the_others() {
+        let input = b"quit\n\n  \n\xff\xfe\nmuch too long for this\npeers\nlast";
+        let mut input = &input[..];
+        let mut told = vec![];
+        while let Some(line) = next_line(&mut input, 10) {
+            told.push(line.map_err(|reason| reason.split(' ').nth(2).unwrap_or_default().to_owned()));
+        }
+        let (ok, wrong) = (|line: &str| Ok(line.to_owned()), |word: &str| Err(word.to_owned()));
+        assert_eq!(told, [ok("quit\n"), wrong("is"), wrong("has"), ok("peers\n"), ok("last")]);
     }
 
     #[test]

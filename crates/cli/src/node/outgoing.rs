@@ -5,13 +5,19 @@
 
 use super::event::Event;
 use bytes::Bytes;
-use quorate::transport::{SendError, SendOutcome, Transport};
+use quorate::transport::{ConnectError, SendError, SendOutcome, Transport};
 use quorate::wire::{ModuleId, PeerUrl, SpaceId};
 use std::collections::HashMap;
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 
-/// Jobs that wait for one peer.
-const JOBS: usize = 256;
+/// Bytes that wait for one peer.
+const PEER_BYTES: usize = 64 << 20;
+/// Bytes that wait for all of them.
+const TOTAL_BYTES: usize = 256 << 20;
+/// What a job costs beyond its payload.
+const JOB_COST: usize = 256;
 /// Peers with a queue.
 const MAX_PEERS: usize = 1_024;
 
@@ -27,34 +33,99 @@ pub(super) enum Job {
 pub(super) struct Outgoing {
     transport: Transport,
     told: mpsc::Sender<Event>,
-    queues: HashMap<PeerUrl, mpsc::Sender<Job>>,
+    queues: HashMap<PeerUrl, Queue>,
+    room: Arc<Semaphore>,
+    workers: JoinSet<()>,
+}
+
+/// What waits for one peer. The channel is bounded by the room that its jobs hold.
+struct Queue {
+    jobs: mpsc::UnboundedSender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// A job, and the room that it takes until it is done.
+struct Waiting {
+    job: Job,
+    _room: [OwnedSemaphorePermit; 2],
 }
 
 impl Outgoing {
     pub(super) fn new(transport: Transport, told: mpsc::Sender<Event>) -> Self {
-        Self { transport, told, queues: HashMap::new() }
+        let (room, workers) = (Arc::new(Semaphore::new(TOTAL_BYTES)), JoinSet::new());
+        Self { transport, told, queues: HashMap::new(), room, workers }
     }
 
     /// Does it in its turn. What cannot be done is told as an event.
     pub(super) fn push(&mut self, peer: PeerUrl, job: Job) {
-        if self.queues.len() >= MAX_PEERS && !self.queues.contains_key(&peer) {
-            return tell(&self.told, &peer, "too many peers are waited for");
+        if let Err(reason) = self.try_push(&peer, job) {
+            tell(&self.told, &peer, reason);
+        }
+    }
+
+    fn try_push(&mut self, peer: &PeerUrl, job: Job) -> Result<(), &'static str> {
+        while self.workers.try_join_next().is_some() {}
+        if self.queues.len() >= MAX_PEERS && !self.queues.contains_key(peer) {
+            self.queues.retain(|_, queue| !queue.is_idle());
+            if self.queues.len() >= MAX_PEERS {
+                return Err("too many peers are waited for");
+            }
         }
         let queue = self.queues.entry(peer.clone()).or_insert_with(|| {
-            let (queue, jobs) = mpsc::channel(JOBS);
-            tokio::spawn(work(self.transport.clone(), peer.clone(), jobs, self.told.clone()));
-            queue
+            let (jobs, waiting) = mpsc::unbounded_channel();
+            self.workers.spawn(work(self.transport.clone(), peer.clone(), waiting, self.told.clone()));
+            Queue { jobs, room: Arc::new(Semaphore::new(PEER_BYTES)) }
         });
-        if queue.try_send(job).is_err() {
-            tell(&self.told, &peer, "too much waits for this peer");
+        let cost = u32::try_from(job.cost()).unwrap_or(u32::MAX);
+        let own = Arc::clone(&queue.room).try_acquire_many_owned(cost);
+        let own = own.map_err(|_| "too much waits for this peer")?;
+        let total = Arc::clone(&self.room).try_acquire_many_owned(cost);
+        let total = total.map_err(|_| "too much waits to be sent")?;
+        queue.jobs.send(Waiting { job, _room: [own, total] }).map_err(|_| "the node is ending")
+    }
+
+    /// Takes no more jobs. What it returns ends when those that wait are done.
+    pub(super) fn finish(&mut self) -> JoinSet<()> {
+        self.queues.clear();
+        std::mem::take(&mut self.workers)
+    }
+}
+
+impl Queue {
+    /// Whether nothing waits and nothing is being done.
+    fn is_idle(&self) -> bool {
+        self.room.available_permits() == PEER_BYTES
+    }
+}
+
+impl Job {
+    fn cost(&self) -> usize {
+        match self {
+            Self::Connect => JOB_COST,
+            Self::Send { data, .. } => JOB_COST + data.len(),
+            Self::Disconnect { reason } => JOB_COST + reason.as_ref().map_or(0, String::len),
         }
     }
 }
 
-async fn work(transport: Transport, peer: PeerUrl, mut jobs: mpsc::Receiver<Job>, told: mpsc::Sender<Event>) {
-    while let Some(job) = jobs.recv().await {
-        if let Err(error) = perform(&transport, &peer, job).await {
-            tell(&told, &peer, &error.to_string());
+async fn work(
+    transport: Transport,
+    peer: PeerUrl,
+    mut waiting: mpsc::UnboundedReceiver<Waiting>,
+    told: mpsc::Sender<Event>,
+) {
+    while let Some(Waiting { job, _room }) = waiting.recv().await {
+        let Err(error) = perform(&transport, &peer, job).await else { continue };
+        tell(&told, &peer, &error.to_string());
+        if matches!(error, SendError::Connect(ConnectError::Dial(_))) {
+            // What waited for this dial shares its fate: the next dial is for what comes from now on.
+            for _ in 0..waiting.len() {
+                let Some(Waiting { job, _room }) = waiting.recv().await else { return };
+                match job {
+                    Job::Disconnect { .. } => drop(perform(&transport, &peer, job).await),
+                    Job::Connect | Job::Send { .. } => tell(&told, &peer, &error.to_string()),
+                }
+            }
         }
     }
 }

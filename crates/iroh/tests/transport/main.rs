@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy does not see that helpers belong to tests")]
 
+mod factory;
 mod hostile;
 mod peers;
 mod relay;

@@ -3,4 +3,5 @@
 //! Everything here is a test: it panics when something is not as it must be.
 
 pub mod bench;
+pub mod command;
 pub mod node;

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// The space that all of them are in.
 pub const SPACE: &[u8] = &[7; 32];
@@ -96,6 +96,7 @@ pub struct Events {
 struct Answers {
     preflight: Bytes,
     refuse_preflights: bool,
+    held: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
     blocked: HashSet<String>,
 }
 
@@ -115,6 +116,14 @@ impl Events {
     /// Refuses every preflight, or none.
     pub fn refuse_preflights(&self, on: bool) {
         self.answers().refuse_preflights = on;
+    }
+
+    /// The next connection says nothing until the second end is used or dropped; those behind it do. The first says when it
+    /// is about to.
+    pub fn hold_next_preflight(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((begins, begun), (go_on, held)) = (oneshot::channel(), oneshot::channel());
+        self.answers().held = Some((begins, held));
+        (begun, go_on)
     }
 
     /// What was told so far.
@@ -146,7 +155,13 @@ impl Events {
         self.events.send_modify(|events| events.push(event));
     }
 
-    pub(crate) fn preflight(&self) -> Bytes {
+    pub(crate) async fn preflight(&self) -> Bytes {
+        let held = self.answers().held.take();
+        if let Some((begins, held)) = held {
+            // Ends that were dropped let it go on, too.
+            let _ = begins.send(());
+            let _ = held.await;
+        }
         self.answers().preflight.clone()
     }
 

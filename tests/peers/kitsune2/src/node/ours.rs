@@ -4,7 +4,7 @@ use super::{Event, Events, MODULE, Node, SPACE, Sent};
 use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_base::Wall;
-use quorate_iroh::{IrohConfig, IrohTransport, Protocols, RelayConfig};
+use quorate_iroh::{IrohConfig, IrohTransport, Protocols, RelayConfig, SecretKey};
 use quorate_transport::{
     Refusal, SendOutcome, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler,
     TxSpaceHandler,
@@ -25,6 +25,22 @@ impl Ours {
     pub async fn start(relay: &str, events: Events) -> Result<Self, Failure> {
         let handler = Arc::new(Recording(events.clone()));
         Self::start_with(Some(relay), TransportConfig::default(), events, handler.clone(), handler).await
+    }
+
+    /// The same with a key that is larger than that of `peer`, or smaller.
+    pub async fn start_beside(
+        relay: &str,
+        events: Events,
+        peer: &str,
+        larger: bool,
+    ) -> Result<Self, Failure> {
+        let theirs = peer.rsplit('/').next().unwrap_or_default();
+        let keys = (0..=u8::MAX).map(|byte| SecretKey::from_bytes(&[byte; 32]));
+        let fits = |key: &SecretKey| (*key.public().to_string() > *theirs) == larger;
+        let secret_key = keys.into_iter().find(fits);
+        let config = IrohConfig { secret_key, ..through(relay)? };
+        let handler = Arc::new(Recording(events.clone()));
+        Self::bind(config, TransportConfig::default(), events, handler.clone(), handler).await
     }
 
     /// The same without direct paths: everything goes through the relay.
@@ -160,7 +176,7 @@ impl TxHandler for Recording {
     }
 
     async fn preflight_gather_outgoing(&self, _: &PeerUrl) -> Result<Bytes, Refusal> {
-        Ok(self.0.preflight())
+        Ok(self.0.preflight().await)
     }
 
     async fn preflight_validate_incoming(&self, peer: &PeerUrl, data: Bytes) -> Result<(), Refusal> {

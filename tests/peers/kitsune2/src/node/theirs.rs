@@ -159,7 +159,7 @@ impl TxBaseHandler for Recording {
 
 impl TxHandler for Recording {
     fn preflight_gather_outgoing(&self, _: Url) -> BoxFut<'_, K2Result<Bytes>> {
-        Box::pin(async { Ok(self.events.preflight()) })
+        Box::pin(async { Ok(self.events.preflight().await) })
     }
 
     fn preflight_validate_incoming(&self, peer: Url, data: Bytes) -> BoxFut<'_, K2Result<()>> {

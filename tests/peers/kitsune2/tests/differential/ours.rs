@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use quorate_base::Wall;
 use quorate_transport::{
-    AuthenticatedPeer, AwaitingPreflight, Direction, LocalAgents, OpenError, PeerKey, PeerViolation, PreflightError,
-    Ready, RecvError, Refusal, RegisterError, SendError, SendOutcome, Side as Whose, Transport,
-    TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
+    AuthenticatedPeer, AwaitingPreflight, Direction, LocalAgents, OpenError, PeerKey, PeerViolation,
+    PreflightError, Ready, RecvError, Refusal, RegisterError, SendError, SendOutcome, Side as Whose,
+    Transport, TransportConfig, TxHandler, TxImp, TxImpHnd, TxModuleHandler, TxSpaceHandler,
 };
 use quorate_wire::{DecodeError, EncodedFrame, ModuleId, PeerUrl, SpaceId};
 use std::{
