@@ -38,10 +38,11 @@ pub async fn a_half_open_peer_is_given_up_and_holds_up_nobody(make: &impl MakeIm
 /// A peer that ends in the middle of a frame is heard as far as whole frames came, and takes nothing with it: what was held
 /// of the unfinished frames of many such peers is there again for others.
 pub async fn an_unfinished_frame_is_never_delivered_and_costs_nobody_anything(make: &impl MakeImp) {
-    /// Together the unfinished frames would be twice the budget.
+    /// Were it kept, what each leaves behind would soon be the whole budget.
     const PEERS: usize = 8;
-    const LEN: usize = 2 << 20;
-    const BUDGET: NonZeroUsize = NonZeroUsize::MIN.saturating_add(PEERS * LEN / 2);
+    /// More than the buffers on the way take.
+    const LEN: usize = 12 << 20;
+    const BUDGET: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16 << 20);
     let config =
         TransportConfig { partial_bytes: BUDGET, max_frame_bytes: BUDGET, ..TransportConfig::trusted() };
     let mut reader = Node::new(make, config).await;
@@ -86,7 +87,7 @@ pub async fn an_unfinished_frame_is_never_delivered_and_costs_nobody_anything(ma
         assert!(in_order, "whole frames, in order, none left out");
     }
     let friend = Node::new(make, TransportConfig::trusted()).await;
-    let whole = Bytes::from(vec![9; BUDGET.get() / 2]);
+    let whole = Bytes::from(vec![9; LEN]);
     friend.notify(&reader, whole.clone()).await;
     assert!(reader.next_data().await == whole, "there is room for a frame in pieces");
 }
