@@ -42,8 +42,8 @@ pub struct TransportConfig {
     /// How long a frame may take from its first byte to its last, where frames come in pieces. Default 60 s.
     #[serde(rename = "frameTimeoutS", with = "seconds")]
     pub frame_time: Duration,
-    /// Bytes of unfinished frames, all connections together, where frames come in pieces. At least a
-    /// whole frame. Default 20 MiB.
+    /// Bytes of frames that are unfinished or just handed over, all connections together, where frames come in
+    /// pieces. At least a whole frame. Default 17 MiB.
     pub partial_bytes: NonZeroUsize,
     /// Bytes that may wait to be written to one peer, at least 1 KiB and below 2 GiB. Default 8 MiB.
     ///
@@ -130,7 +130,7 @@ impl Default for TransportConfig {
             preflight_time: Duration::from_secs(10),
             close_time: Duration::from_secs(2),
             frame_time: Duration::from_secs(60),
-            partial_bytes: number(20 << 20),
+            partial_bytes: number(17 << 20),
             queue_bytes: number(8 << 20),
             max_frame_bytes: number(16 << 20),
             max_preflight_bytes: number(64 << 10),

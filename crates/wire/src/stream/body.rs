@@ -62,7 +62,8 @@ impl Body {
             return self.parts.pop().unwrap_or_default();
         }
         let mut whole = BytesMut::with_capacity(self.have);
-        self.parts.iter().for_each(|part| whole.extend_from_slice(part));
+        // Each part goes as soon as it is copied, so that a large body is not there twice.
+        self.parts.into_iter().for_each(|part| whole.extend_from_slice(&part));
         whole.freeze()
     }
 

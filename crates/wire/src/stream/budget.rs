@@ -1,7 +1,7 @@
 //! One bound on the unfinished frames of all connections together.
 //!
 //! The rule: what a decoder holds of an unfinished frame is charged here before it is kept, and given
-//! back when the frame is finished or the decoder dropped. The first [`FREE`] bytes of each are not: who
+//! back when the finished frame was taken and its taker comes back for more, or the decoder is dropped. The first [`FREE`] bytes of each are not: who
 //! sends small frames does not notice that others have used up the budget.
 
 use std::sync::{

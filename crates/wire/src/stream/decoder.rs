@@ -23,6 +23,10 @@ pub struct StreamDecoder {
     input: VecDeque<Bytes>,
     input_len: usize,
     charge: Charge,
+    /// Bytes of gathered frames that were handed out and may not have been used up yet.
+    lent: usize,
+    /// Whether the last [`poll`](Self::poll) said that there is no more.
+    drained: bool,
 }
 
 #[derive(Debug)]
@@ -49,11 +53,20 @@ impl StreamDecoder {
 
     const fn build(limits: StreamLimits, budget: Option<PartialBudget>) -> Self {
         let charge = Charge::new(budget);
-        Self { limits, state: State::START, input: VecDeque::new(), input_len: 0, charge }
+        Self {
+            limits,
+            state: State::START,
+            input: VecDeque::new(),
+            input_len: 0,
+            charge,
+            lent: 0,
+            drained: false,
+        }
     }
 
     /// Takes the next bytes of the stream.
     pub fn push(&mut self, chunk: Bytes) {
+        self.take_back();
         if !chunk.is_empty() && !matches!(self.state, State::Failed(_)) {
             self.input_len += chunk.len();
             self.input.push_back(chunk);
@@ -61,8 +74,25 @@ impl StreamDecoder {
     }
 
     /// The next frame, or `None` until more is pushed.
+    ///
+    /// A gathered frame counts against the budget until its taker comes back for more: until the first call after one that
+    /// returned `None`, or until something is pushed.
     pub fn poll(&mut self) -> Result<Option<StreamFrame>, StreamError> {
-        self.advance().inspect_err(|&error| self.fail(error))
+        if self.drained {
+            self.take_back();
+        }
+        let polled = self.advance().inspect_err(|&error| self.fail(error));
+        self.drained = matches!(polled, Ok(None));
+        polled
+    }
+
+    /// What was handed out is used up: only the unfinished frame counts.
+    fn take_back(&mut self) {
+        if std::mem::take(&mut self.lent) > 0 {
+            let unfinished = if let State::Body { body, .. } = &self.state { body.len() } else { 0 };
+            // To less there is always room.
+            self.charge.set(unfinished);
+        }
     }
 
     /// How many bytes are held: pushed, and in no frame that was returned.
@@ -160,9 +190,12 @@ impl StreamDecoder {
         }
         if body.missing() > 0 {
             let len = body.len();
-            return if self.charge.set(len) { Ok(None) } else { Err(StreamError::BudgetExhausted { len }) };
+            let is_room = self.charge.set(self.lent + len);
+            return if is_room { Ok(None) } else { Err(StreamError::BudgetExhausted { len }) };
         }
-        self.charge.set(0);
+        self.lent += body.len();
+        // Without room for its last bytes it counts as much as before: it is whole.
+        self.charge.set(self.lent);
         let kind = *kind;
         let State::Body { body, .. } = std::mem::replace(&mut self.state, State::START) else {
             return Ok(None);
@@ -186,6 +219,7 @@ impl StreamDecoder {
         self.state = State::Failed(error);
         self.input = VecDeque::new();
         self.input_len = 0;
+        self.lent = 0;
         self.charge.set(0);
     }
 }

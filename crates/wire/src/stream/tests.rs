@@ -166,7 +166,9 @@ fn half_frames_of_all_streams_share_one_budget() {
     let mut third = StreamDecoder::with_budget(limits, budget.clone());
     assert_eq!(decode(&mut third, [data(5_000)]).unwrap().len(), 1);
     assert_eq!(decode(&mut first, [whole.slice(FREE + 705..)]).unwrap().len(), 1);
-    assert_eq!(budget.used(), 0);
+    assert_eq!(budget.used(), 700, "whoever took it may still hold it");
+    assert_eq!(first.poll(), Ok(None));
+    assert_eq!(budget.used(), 0, "whoever comes for more has used it up");
 
     // What is small needs none either, also where none is left.
     assert_eq!(decode(&mut first, [whole.slice(..FREE + 1_005)]), Ok(vec![]));
@@ -244,6 +246,7 @@ proptest! {
         let mut decoder = StreamDecoder::with_budget(limits, budget.clone());
         prop_assert_eq!(decode(&mut decoder, chunks).unwrap(), whole);
         prop_assert!(decoder.is_at_frame_border());
+        prop_assert_eq!(decoder.poll(), Ok(None));
         prop_assert_eq!(budget.used(), 0);
     }
 
