@@ -66,6 +66,9 @@ async function handle(job) {
 
 // Its transport is the one above: every address is the caller's, on loopback.
 IN3.setTransport(transport)
+// It keeps nothing on disk.
+const kept = new Map()
+IN3.setStorage({ get: (key) => kept.get(key), set: (key, value) => void kept.set(key, value) })
 for await (const line of createInterface({ input: process.stdin })) {
   const answer = await handle(JSON.parse(line))
   process.stdout.write(JSON.stringify(answer) + '\n')

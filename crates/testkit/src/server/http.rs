@@ -25,7 +25,10 @@ pub(super) async fn serve(mut stream: TcpStream, service: Arc<dyn Service>) {
             // Held open until the peer gives up.
             Reaction::Nothing => std::future::pending().await,
         };
-        tokio::time::sleep(after).await;
+        // A timer of nothing would still cost a millisecond.
+        if !after.is_zero() {
+            tokio::time::sleep(after).await;
+        }
         // HTTP has one answer to a request; what a duplicating server says twice stands behind it.
         for answer in answers {
             let head = format!(
