@@ -57,7 +57,8 @@ impl Whom {
             let endpoints = self.peers.iter().enumerate().map(|(peer, url)| {
                 let peer = u16::try_from(peer).map_err(|_| Failure::usage("there are too many guardians"))?;
                 let endpoint = url.parse::<Endpoint>();
-                let endpoint = endpoint.map_err(|error| Failure::usage(format!("{url}: {error}")))?;
+                let endpoint = endpoint
+                    .map_err(|error| Failure::usage(format!("the URL of guardian {peer}: {error}")))?;
                 Ok((PeerId(peer), endpoint))
             });
             let endpoints = endpoints.collect::<Result<Vec<_>, Failure>>()?;

@@ -24,7 +24,15 @@ fn step(payment: &Payment, parts: Parts<'_, EthVerifier>) -> Result<Step, Step> 
     let refuse = |expected| Prepared::Refuse(Reason::new(misplaced(expected)));
     let latest = ask("eth_getBlockByNumber", json!(["latest", false])).map_err(&refuse)?;
     let count = ask("eth_getTransactionCount", json!([payment.from, "latest"])).map_err(&refuse)?;
+    let worth = |answer: &&Verified<Answer>| payment.accept_consistent || !answer.is_merely_consistent();
     let first = |request: &EthRequest| parts.value(request).and_then(|answers| answers.first());
+    let fetched = [first(&latest), first(&count)];
+    if fetched.iter().flatten().any(|answer| !worth(answer)) {
+        return Err(refuse("a nonce and a base fee that somebody vouches for"));
+    }
+    if payment.max_fee.is_some_and(|fee| fee < payment.tip) {
+        return Err(refuse("a fee that is at least the tip"));
+    }
 
     let fee = payment.max_fee.or_else(|| match first(&latest)?.claimed() {
         Answer::Block(block) => {

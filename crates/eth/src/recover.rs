@@ -5,7 +5,7 @@
 //!
 //! Source: SEC 1, 4.1.6; of the four candidates Ethereum's signatures name one of the first two.
 
-use alloy_consensus::TxEnvelope;
+use alloy_consensus::{Transaction as _, TxEnvelope};
 use alloy_primitives::{Address, B256, U256};
 use k256::elliptic_curve::ops::{LinearCombination, Reduce};
 use k256::elliptic_curve::point::DecompressPoint;
@@ -16,9 +16,14 @@ use k256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 
 /// Who made a signature; nobody where `r` or `s` is none of the curve's numbers, or `s` is not the lower of the two that would do.
 pub(crate) fn recover(r: U256, s: U256, odd: bool, message: B256) -> Option<Address> {
+    if bool::from(scalar(s)?.is_high()) { None } else { recover_any(r, s, odd, message) }
+}
+
+/// The same with either `s`.
+fn recover_any(r: U256, s: U256, odd: bool, message: B256) -> Option<Address> {
     let (r_bytes, s) = (FieldBytes::from(r.to_be_bytes()), scalar(s)?);
     let inverse = Option::<Scalar>::from(scalar(r)?.invert())?;
-    if bool::from(s.is_high()) || bool::from(s.is_zero()) {
+    if bool::from(s.is_zero()) {
         return None;
     }
     let point: Option<AffinePoint> = AffinePoint::decompress(&r_bytes, u8::from(odd).into()).into();
@@ -34,9 +39,11 @@ pub(crate) fn recover(r: U256, s: U256, odd: bool, message: B256) -> Option<Addr
     encoded.as_bytes().get(1..).map(Address::from_raw_public_key)
 }
 
-/// Who sent a transaction; nobody where its signature is nobody's.
+/// Who sent a transaction; nobody where its signature is nobody's. The oldest ones, which name no chain, may have either `s`: until
+/// Homestead (EIP-2) both were valid.
 pub(crate) fn recover_sender(transaction: &TxEnvelope) -> Option<Address> {
     let signature = transaction.signature();
+    let recover = if transaction.chain_id().is_none() { recover_any } else { recover };
     recover(signature.r(), signature.s(), signature.v(), transaction.signature_hash())
 }
 

@@ -48,6 +48,8 @@ pub struct Payment {
     /// The most that a unit of gas may cost, in wei, the tip included; by default the tip and twice the base fee of
     /// the latest block.
     pub max_fee: Option<u128>,
+    /// Whether a nonce and a base fee will do that nobody vouches for: a node can then make the payment dear, or void.
+    pub accept_consistent: bool,
 }
 
 impl EthRequest {

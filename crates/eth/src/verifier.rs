@@ -158,6 +158,10 @@ impl Verifier for EthVerifier {
                 Err(young @ Rejected { reason: Wrong::NotFinal { .. }, .. }) => {
                     unusable = Some(Judged::Unusable { reason: Reason::new(young), absent: Vec::new() });
                 }
+                // Whoever passes a signature on did not make it.
+                Err(signature) if signature.path.contains(".proof.signatures") => {
+                    unusable = Some(Judged::Unusable { reason: Reason::new(signature), absent: Vec::new() });
+                }
                 // One lie is enough, whatever else the batch holds.
                 Err(lie) => return Judged::Lie(Reason::new(lie)),
             }

@@ -28,6 +28,14 @@ pub enum PeerError {
         /// How long was waited.
         after: Duration,
     },
+    /// The request is longer than the client sends. The peer has not seen it.
+    #[error("the request has {len} bytes, at most {max} are sent")]
+    RequestTooLarge {
+        /// How long it is.
+        len: usize,
+        /// How long it may be.
+        max: usize,
+    },
     /// Too many requests wait for this peer already. It has not seen this one.
     #[error("{max} requests wait for it already")]
     Busy {
@@ -70,7 +78,11 @@ impl PeerError {
             Self::Closed | Self::TimedOut { .. } | Self::Busy { .. } => true,
             Self::Rpc(error) => error.kind().is_retryable(),
             Self::Http { status } => matches!(status, 408 | 425 | 429 | 502..=504),
-            Self::Malformed(_) | Self::Decode(_) | Self::Invalid(_) | Self::UnknownPeer => false,
+            Self::Malformed(_)
+            | Self::Decode(_)
+            | Self::Invalid(_)
+            | Self::UnknownPeer
+            | Self::RequestTooLarge { .. } => false,
         }
     }
 
@@ -83,7 +95,7 @@ impl PeerError {
             Self::Connect(ConnectError { fault: ConnectFault::Lost(cause), .. }) => cause.fault(),
             Self::Connect(_) | Self::Closed | Self::TimedOut { .. } => Fault::Network,
             Self::Rpc(error) => error.kind().fault(),
-            Self::Busy { .. } => Fault::Caller,
+            Self::Busy { .. } | Self::RequestTooLarge { .. } => Fault::Caller,
             Self::Http { status: 400..=499 } => Fault::Caller,
             Self::Http { .. } | Self::Malformed(_) | Self::Decode(_) | Self::Invalid(_) => Fault::Peer,
         }

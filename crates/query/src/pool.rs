@@ -18,7 +18,7 @@ pub use store::PoolStoreError;
 use fastrand::Rng;
 use quorate_base::Mono;
 use record::Record;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The most nodes of a pool.
@@ -171,7 +171,8 @@ impl Pool {
         Ok(draw(free, count, random))
     }
 
-    /// The keys of up to `count` nodes who can vouch for an answer: with a key, not offline, none of `excluded`.
+    /// The keys of up to `count` nodes who can vouch for an answer: with a key, not offline, none of `excluded` and none that one
+    /// of those has. Each key is there once.
     pub fn pick_signers(
         &self,
         now: Mono,
@@ -180,7 +181,9 @@ impl Pool {
         excluded: &[NodeId],
         random: &mut Rng,
     ) -> Vec<bytes::Bytes> {
-        let able = |id: &NodeId, record: &Record| {
+        let key_of = |id: &NodeId| self.node(*id).map(|node| &node.key);
+        let mut taken: BTreeSet<_> = excluded.iter().filter_map(key_of).collect();
+        let able = |id: &NodeId, record: &'_ Record| {
             !record.node.key.is_empty()
                 && !excluded.contains(id)
                 && filter.fits(*id, &record.node)
@@ -189,7 +192,8 @@ impl Pool {
         };
         let free = self.records.iter().enumerate().filter_map(|(at, record)| {
             let id = NodeId::at(at)?;
-            able(&id, record).then(|| (record.weight(now, &self.config), id))
+            (able(&id, record) && taken.insert(&record.node.key))
+                .then(|| (record.weight(now, &self.config), id))
         });
         let drawn = draw(free.collect(), count, random);
         drawn.into_iter().filter_map(|id| self.node(id)).map(|node| node.key.clone()).collect()

@@ -30,7 +30,7 @@ pub use report::{
 };
 pub use verifier::{Context, Parts, Prepared, SubRequest, Unproven, Verdict, Verifier};
 
-use crate::error::PeerError;
+use crate::error::{Fault, PeerError};
 use crate::pool::{NodeEvent, NodeId, Pool};
 use crate::signer::{SignError, Signed};
 use bytes::Bytes;
@@ -129,7 +129,9 @@ impl<V: Verifier> Verified<V> {
             self.late += 1;
             return;
         };
-        pool.record(now, flight.node, NodeEvent::Trouble, &mut self.random);
+        if says_something_of_the_node(&error) {
+            pool.record(now, flight.node, NodeEvent::Trouble, &mut self.random);
+        }
         if self.ended.is_some() {
             return;
         }
@@ -170,12 +172,11 @@ impl<V: Verifier> Verified<V> {
             self.give_up_audits(now, pool);
             return;
         }
-        if self.deadline <= now {
-            self.end(now, Err(VerifiedFailure::Deadline));
-            return;
-        }
         for at in 0..self.jobs.len() {
             self.round_timeout(now, pool, at);
+        }
+        if self.deadline <= now && self.ended.is_none() {
+            self.end(now, Err(VerifiedFailure::Deadline));
         }
         self.go_on(now, pool);
     }
@@ -331,7 +332,11 @@ impl<V: Verifier> Verified<V> {
             open |= !finished;
             needs.push(job);
         }
-        if open { Ok(needs) } else { Err(VerifiedFailure::NoProgress) }
+        match self.jobs.settled(&needs) {
+            _ if open => Ok(needs),
+            Settled::Failed(failure) => Err(failure),
+            _ => Err(VerifiedFailure::NoProgress),
+        }
     }
 
     /// The job for something that is needed, and whether it has ended.
@@ -469,6 +474,15 @@ impl<V: Verifier> Verified<V> {
             parts: Parts { jobs: &self.jobs },
         };
         Some(self.verifier.verify(request, &answer.answers, context))
+    }
+}
+
+/// Whether an error is more than our own limit, or a pause that we make ourselves.
+fn says_something_of_the_node(error: &PeerError) -> bool {
+    match error {
+        PeerError::Connect(connect) if connect.retry_in.is_some() => false,
+        PeerError::Http { .. } => true,
+        error => error.fault() != Fault::Caller,
     }
 }
 

@@ -36,6 +36,14 @@ fn a_range_whose_end_the_node_chooses_is_never_complete() {
 }
 
 #[test]
+fn all_blocks_that_there_can_be_are_not_no_blocks() {
+    let request = of_contract(["0x0", "0xffffffffffffffff"]);
+    let nothing =
+        json!({ "id": 1, "result": [], "in3": { "proof": { "type": "logProof", "logProof": {} } } });
+    assert!(!logs(&request, &nothing).complete);
+}
+
+#[test]
 fn a_log_that_is_left_out_though_its_receipt_is_there_is_found_out() {
     let chain = chain();
     let request = of_contract(["0x1", "0x9"]);

@@ -20,6 +20,7 @@ fn payment(from: Address) -> Payment {
         nonce: None,
         tip: 2,
         max_fee: None,
+        accept_consistent: true,
     }
 }
 
@@ -42,6 +43,22 @@ async fn a_payment_is_made_signed_and_sent() {
     // Both were sent before either was answered.
     let first_two = &success.report.questions;
     assert_eq!(first_two[0].after, first_two[1].after, "they were sent together");
+}
+
+#[tokio::test]
+async fn what_nobody_vouches_for_is_not_signed_unless_the_caller_takes_it() {
+    let nodes = Nodes::start(&[ProofFault::Honest]).await;
+    let (signer, from) = signer();
+    let careful = Payment { accept_consistent: false, ..payment(from) };
+    let client = nodes.client(standard(), all_at_once(1)).with_signer(signer.clone());
+    let error = client.ask(EthRequest::pay(careful.clone())).await.expect_err("nobody vouches");
+    assert!(error.to_string().contains("somebody vouches for"), "{error}");
+    let verifier = EthVerifier::new(super::signers()).anchored_only();
+    let client = nodes.client(verifier, all_at_once(1)).with_signer(signer);
+    let success = client.ask(EthRequest::pay(careful)).await.expect("both signers vouch");
+    assert!(!success.value[0].is_merely_consistent());
+    let error = client.ask(EthRequest::pay(Payment { max_fee: Some(1), ..payment(from) })).await;
+    assert!(error.expect_err("less than the tip").to_string().contains("at least the tip"));
 }
 
 #[tokio::test]

@@ -130,9 +130,11 @@ impl Verification {
 
     fn pool(&self) -> Result<Pool, Failure> {
         let mut pool = Pool::new(PoolConfig::default());
-        for url in &self.nodes {
+        for (number, url) in (1..).zip(&self.nodes) {
             let endpoint = url.parse::<Endpoint>();
-            let endpoint = endpoint.map_err(|error| Failure::usage(format!("--nodes {url}: {error}")))?;
+            // Not the URL itself: there may be a password in it.
+            let wrong = |error| Failure::usage(format!("--nodes, the URL at place {number}: {error}"));
+            let endpoint = endpoint.map_err(wrong)?;
             pool.insert(Node::at(endpoint)).map_err(|error| Failure::usage(error.to_string()))?;
         }
         Ok(pool)

@@ -157,7 +157,7 @@ fn covers_range(blocks: &Blocks, filter: &LogFilter) -> bool {
         (BlockId::Hash(hash), _) => blocks.values().any(|block| block.hash == hash),
         (BlockId::Number(first), BlockId::Number(last)) => {
             let there = blocks.range(first..=last.max(first)).count() as u64;
-            first > last || last - first + 1 == there
+            first > last || (last - first).checked_add(1) == Some(there)
         }
         _ => false,
     }

@@ -118,7 +118,8 @@ impl HttpClient {
     async fn exchange(&self, body: Vec<u8>) -> Result<(u16, Bytes), PeerError> {
         let max = self.settings.max_waiting.get();
         if body.len() > self.settings.max_request_bytes {
-            return Err(PeerError::Busy { max });
+            let max = self.settings.max_request_bytes;
+            return Err(PeerError::RequestTooLarge { len: body.len(), max });
         }
         let waits = Waits(&self.waiting);
         if waits.0.fetch_add(1, Ordering::Relaxed) >= max {

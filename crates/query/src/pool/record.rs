@@ -74,7 +74,8 @@ impl Record {
         self.lies = self.lies.saturating_add(1);
         let again = self.ban.filter(|ban| now < ban.until + ban.lasts);
         let lasts = again.map_or(config.lie_ban, |ban| (ban.lasts * 2).min(config.longest_ban));
-        self.ban = Some(Ban { until: now + lasts, lasts });
+        let until = self.ban.map_or(now, |ban| ban.until).max(now + lasts);
+        self.ban = Some(Ban { until, lasts });
     }
 
     pub(super) fn reported_offline(&mut self, now: Mono, by: NodeId, config: &PoolConfig) -> bool {

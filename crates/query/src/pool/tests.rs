@@ -111,6 +111,19 @@ fn a_signer_is_offline_when_two_different_nodes_say_so() {
 }
 
 #[test]
+fn a_key_vouches_once_and_not_for_its_own_answer() {
+    let mut pool = Pool::new(PoolConfig::default());
+    for (port, key) in [(1, "a"), (2, "a"), (3, "b"), (4, "b")] {
+        let mut node = Node::at(format!("http://127.0.0.1:{port}").parse().expect("a URL"));
+        node.key = key.into();
+        pool.insert(node).expect("room");
+    }
+    let asked = pool.find("http://127.0.0.1:1/").unwrap();
+    let keys = pool.pick_signers(at(0), 9, &Filter::default(), &[asked], &mut Rng::with_seed(1));
+    assert_eq!(keys, ["b"]);
+}
+
+#[test]
 fn capabilities_stake_and_choice_narrow_the_nodes() {
     let mut pool = Pool::new(PoolConfig::default());
     let mut insert = |port: u16, capabilities: u64, stake: u128| {

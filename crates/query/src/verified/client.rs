@@ -161,7 +161,7 @@ where
         if run.machine.poll_timeout().is_some() {
             tokio::spawn(run.finish_audits());
         }
-        self.shared.save_now_and_then().await;
+        self.shared.save_now_and_then();
         outcome
     }
 
@@ -186,7 +186,7 @@ where
     }
 }
 
-impl<V> Shared<V> {
+impl<V: Verifier + 'static> Shared<V> {
     fn pool(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -200,7 +200,8 @@ impl<V> Shared<V> {
         written.map_or(Ok(()), |written| Ok(written?))
     }
 
-    async fn save_now_and_then(&self) {
+    /// Saves behind the caller's back: an answer does not wait for a disk.
+    fn save_now_and_then(self: &Arc<Self>) {
         let now = self.clock.now().mono;
         {
             let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,9 +210,12 @@ impl<V> Shared<V> {
             }
             *saved = Some(now);
         }
-        if let Err(error) = self.save().await {
-            tracing::debug!(%error, "what is known of the nodes could not be stored");
-        }
+        let shared = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = shared.save().await {
+                tracing::debug!(%error, "what is known of the nodes could not be stored");
+            }
+        });
     }
 }
 

@@ -57,11 +57,12 @@ impl Default for VerifiedConfig {
 }
 
 impl VerifiedConfig {
-    /// Sets the deadline of the whole, and the timeout of an attempt to no more.
+    /// Sets the deadline of the whole, and the timeout of an attempt to no more than a third of it: so that others can be asked
+    /// when the first ones are silent.
     #[must_use]
     pub fn within(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
-        self.attempt_timeout = self.attempt_timeout.min(deadline);
+        self.attempt_timeout = self.attempt_timeout.min(deadline / 3);
         self
     }
 

@@ -36,6 +36,14 @@ pub enum VerifiedFailure {
     /// Nobody can be asked.
     #[error(transparent)]
     NoNodes(#[from] NoNodes),
+    /// Too few nodes can vouch for an answer.
+    #[error("{wanted} signers have to vouch, {there} can")]
+    NoSigners {
+        /// How many have to.
+        wanted: usize,
+        /// How many can, and are not asked for the answer itself.
+        there: usize,
+    },
     /// The time is up.
     #[error("the time is up")]
     Deadline,
@@ -80,7 +88,11 @@ impl VerifiedFailure {
     /// Whether the same request may succeed later, without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unproven { .. } | Self::Exhausted { .. } | Self::NoNodes(_) | Self::Deadline => true,
+            Self::Unproven { .. }
+            | Self::Exhausted { .. }
+            | Self::NoNodes(_)
+            | Self::NoSigners { .. }
+            | Self::Deadline => true,
             Self::Sign(error) => matches!(error, SignError::Failed(_)),
             Self::Part { failure, .. } => failure.is_retryable(),
             _ => false,
@@ -91,7 +103,7 @@ impl VerifiedFailure {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Exhausted { .. } | Self::Unproven { .. } => Fault::Peer,
-            Self::Deadline | Self::NoNodes(_) => Fault::Network,
+            Self::Deadline | Self::NoNodes(_) | Self::NoSigners { .. } => Fault::Network,
             Self::Part { failure, .. } => failure.fault(),
             _ => Fault::Caller,
         }

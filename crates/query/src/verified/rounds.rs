@@ -63,6 +63,11 @@ impl<V: Verifier> Verified<V> {
             0 => Vec::new(),
             count => pool.pick_signers(now, count, &self.config.signers, &nodes, &mut self.random),
         };
+        if witnesses.len() < self.config.witnesses {
+            let failure =
+                VerifiedFailure::NoSigners { wanted: self.config.witnesses, there: witnesses.len() };
+            return self.finish(now, at, Err(failure), None);
+        }
         let Some(job) = self.jobs.get(at) else { return };
         let SubRequest::Query(request) = &job.what else { return };
         let round = job.rounds;

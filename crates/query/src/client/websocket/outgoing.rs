@@ -93,7 +93,10 @@ impl Shared {
             return Err(cause.clone());
         }
         let unsent = outgoing.unwritten() + bytes;
-        if bytes > self.max_request_bytes || unsent > self.max_request_bytes.saturating_mul(16) {
+        if bytes > self.max_request_bytes {
+            return Err(PeerError::RequestTooLarge { len: bytes, max: self.max_request_bytes });
+        }
+        if unsent > self.max_request_bytes.saturating_mul(16) {
             return busy;
         }
         if outgoing.waiting.len() >= self.max_waiting {

@@ -80,6 +80,34 @@ fn a_request_ends_by_its_deadline_whatever_nodes_do() {
 }
 
 #[test]
+fn silent_nodes_leave_time_to_ask_another_and_are_remembered() {
+    let mut world = World::new(3, config(2).within(Duration::from_secs(6)));
+    let silent = [world.asked[0].1, world.asked[1].1];
+    world.sleep();
+    assert_eq!(world.now, Mono::from_origin(Duration::from_secs(2)));
+    world.answer(0, honest(42));
+    assert_eq!(world.value(), 42);
+    assert!(silent.iter().all(|node| world.pool.weight(world.now, *node) == 0), "they rest");
+}
+
+#[test]
+fn too_few_signers_are_an_error_and_not_fewer_signatures() {
+    let world = World::new(3, VerifiedConfig { witnesses: 2, ..config(2) });
+    assert!(matches!(world.failure().failure, VerifiedFailure::NoSigners { wanted: 2, there: 1 }));
+    assert_eq!(world.total, 0);
+}
+
+#[test]
+fn our_own_limits_are_not_held_against_a_node() {
+    let mut world = World::new(2, config(1));
+    let (exchange, node, _) = world.asked.remove(0);
+    let error = PeerError::RequestTooLarge { len: 2, max: 1 };
+    world.machine.handle_failure(world.now, &mut world.pool, exchange, error);
+    world.drain();
+    assert!(world.pool.weight(world.now, node) > 0);
+}
+
+#[test]
 fn a_pool_without_nodes_is_said_at_once() {
     let world = World::new(0, config(1));
     assert!(matches!(world.failure().failure, VerifiedFailure::NoNodes(_)));
