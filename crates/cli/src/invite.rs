@@ -104,7 +104,13 @@ fn encode(
         let peer = peer.parse().map(PeerId).map_err(|error| refused(error.to_string()))?;
         Ok((peer, Url::parse(url).map_err(|error| refused(error.to_string()))?))
     };
-    let guardians = peers.iter().map(guardian).collect::<Result<BTreeMap<_, _>, Failure>>()?;
+    let mut guardians = BTreeMap::new();
+    for text in peers {
+        let (peer, url) = guardian(text)?;
+        if guardians.insert(peer, url).is_some() {
+            return Err(Failure::usage(format!("--peer {text}: guardian {peer} is there already")));
+        }
+    }
     let federation: FederationId = federation.parse().map_err(|error| Failure::usage(chain(&error)))?;
     let invite =
         InviteCode::new(guardians, federation, api_secret).map_err(|error| Failure::usage(chain(&error)))?;

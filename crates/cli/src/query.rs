@@ -12,7 +12,7 @@ use quorate_query::strategy::{
     ThresholdConsensus, TrustAllPeers, UnionResponsesSingle,
 };
 use quorate_query::{
-    AttemptsConfig, Call, Explained, Federation, PeerId, QueryError, QueryFailure, QueryStrategy,
+    AttemptsConfig, Call, ExactJson, Explained, Federation, PeerId, QueryError, QueryFailure, QueryStrategy,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -107,14 +107,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let value = explained.outcome.map_err(|error| no_agreement(&error))?;
     if arguments.json {
-        output::json(&json!({ "event": "answer", "value": value, "peers": peers_json(&explained.report) }));
+        let mut told = json!({ "event": "answer", "peers": peers_json(&explained.report) }).to_string();
+        // As the guardians wrote it: a number may have more digits than a program's numbers.
+        told.insert_str(1, &format!(r#""value":{value},"#));
+        output::line(&told);
     } else {
         output::line(&format!("{value:#}"));
     }
     Ok(())
 }
 
-type Answered = Explained<Value>;
+type Answered = Explained<ExactJson>;
 
 async fn ask(federation: &Federation, strategy: Strategy, call: Call, config: AttemptsConfig) -> Answered {
     let n = federation.num_peers();
@@ -125,9 +128,9 @@ async fn ask(federation: &Federation, strategy: Strategy, call: Call, config: At
         Strategy::Agreement => asked.agreement().await,
         Strategy::Current => asked.with(CurrentConsensus::new(n.one_honest()), |value| value).await,
         Strategy::Eventual => asked.with(EventuallyConsistent::new(n.one_honest()), |value| value).await,
-        Strategy::Union => asked.with(UnionResponsesSingle::new(n.threshold()), Value::Array).await,
+        Strategy::Union => asked.with(UnionResponsesSingle::new(n.threshold()), ExactJson::Array).await,
         Strategy::Each => {
-            let as_it_is = |_: &PeerId, value: Value| Ok::<_, Infallible>(value);
+            let as_it_is = |_: &PeerId, value: ExactJson| Ok::<_, Infallible>(value);
             asked.with(FilterMapThreshold::new(n, as_it_is), by_peer).await
         }
         Strategy::All => asked.with(AllOrDeadline::new(n.total(), config.deadline), by_peer).await,
@@ -135,8 +138,8 @@ async fn ask(federation: &Federation, strategy: Strategy, call: Call, config: At
     }
 }
 
-fn by_peer(answers: BTreeMap<PeerId, Value>) -> Value {
-    answers.into_iter().map(|(peer, value)| (peer.to_string(), value)).collect()
+fn by_peer(answers: BTreeMap<PeerId, ExactJson>) -> ExactJson {
+    ExactJson::Object(answers.into_iter().map(|(peer, value)| (peer.to_string(), value)).collect())
 }
 
 struct Asked<'a> {
@@ -146,11 +149,11 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    async fn with<S>(self, strategy: S, into: impl FnOnce(S::Output) -> Value) -> Answered
+    async fn with<S>(self, strategy: S, into: impl FnOnce(S::Output) -> ExactJson) -> Answered
     where
-        S: QueryStrategy<PeerId, Value>,
+        S: QueryStrategy<PeerId, ExactJson>,
     {
-        let query = Query::<S, Value>::new(self.call, strategy).with_config(self.config);
+        let query = Query::<S, ExactJson>::new(self.call, strategy).with_config(self.config);
         let Explained { outcome, report } = self.federation.explain(query).await;
         Explained { outcome: outcome.map(into), report }
     }
@@ -158,7 +161,8 @@ impl Asked<'_> {
     /// All answers side by side are no agreement.
     async fn agreement(self) -> Answered {
         let n = self.federation.num_peers();
-        let query = Query::<_, Value>::new(self.call, ThresholdAgreement::new(n)).with_config(self.config);
+        let query =
+            Query::<_, ExactJson>::new(self.call, ThresholdAgreement::new(n)).with_config(self.config);
         let Explained { outcome, report } = self.federation.explain(query).await;
         let outcome = outcome.and_then(|agreed| {
             agreed.map_err(|answers| QueryError {
@@ -174,13 +178,13 @@ impl Asked<'_> {
     }
 }
 
-fn most_equal(answers: &BTreeMap<PeerId, Value>) -> usize {
-    let equal = |value: &Value| answers.values().filter(|other| *other == value).count();
+fn most_equal(answers: &BTreeMap<PeerId, ExactJson>) -> usize {
+    let equal = |value: &ExactJson| answers.values().filter(|other| *other == value).count();
     answers.values().map(equal).max().unwrap_or(0)
 }
 
-fn different(answers: &BTreeMap<PeerId, Value>) -> usize {
-    let mut values: Vec<&Value> = Vec::new();
+fn different(answers: &BTreeMap<PeerId, ExactJson>) -> usize {
+    let mut values: Vec<&ExactJson> = Vec::new();
     for value in answers.values() {
         if !values.contains(&value) {
             values.push(value);

@@ -5,16 +5,17 @@ use crate::federation::{Patience, Whom, no_agreement};
 use crate::output;
 use clap::Args;
 use comfy_table::{Table, presets};
-use quorate_query::query::{Query, api};
-use quorate_query::strategy::FilterMapThreshold;
+use quorate_query::query::Query;
+use quorate_query::strategy::{AllOrDeadline, FilterMapThreshold};
 use quorate_query::{AttemptsConfig, Call, Federation, PeerId};
 use quorate_versioning::{
     ApiVersion, Component, ComponentChoice, ModuleInstanceId, MultiApiVersion, Negotiation, Party, Standing,
-    SupportedApiVersionsSummary,
+    SupportedApiVersionsSummary, negotiate,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 /// Ask a federation for its versions, and print what a client can use and who holds it down
 ///
@@ -33,6 +34,10 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
+/// How long those are waited for who were not needed for a quorum, at least.
+const SOON: Duration = Duration::from_millis(500);
+
+type Answers = BTreeMap<PeerId, SupportedApiVersionsSummary>;
 type Negotiated = Negotiation<PeerId, ModuleInstanceId>;
 
 /// Asks.
@@ -43,12 +48,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         needs.map_err(|error| Failure::usage(format!("--needs is no summary of versions: {error}")))?;
     let config = arguments.patience.config()?;
     let federation = arguments.whom.federation(config).await?;
+    let answers = answers(&federation, config).await?;
     let needs = match needs {
         Some(needs) => needs,
-        None => anything(&federation, config).await?,
+        None => anything(&answers)?,
     };
-    let query = api::version(needs, federation.num_peers(), federation.peers()).with_config(config);
-    let negotiation = federation.run(query).await.map_err(|error| no_agreement(&error))?;
+    let named = federation.peers().map(|peer| (peer, answers.get(&peer).cloned())).collect();
+    let negotiation = negotiate(&needs, &named, federation.num_peers());
     if arguments.json {
         output::json(&to_json(&negotiation));
     } else {
@@ -60,16 +66,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// A client that takes anything: the consensus that most guardians run, every API major that any of them has.
-async fn anything(
-    federation: &Federation,
-    config: AttemptsConfig,
-) -> Result<SupportedApiVersionsSummary, Failure> {
+/// What a quorum answers, and whoever else does soon after: no guardian is left out that is merely not the first.
+async fn answers(federation: &Federation, config: AttemptsConfig) -> Result<Answers, Failure> {
     let as_it_is = |_: &PeerId, summary: SupportedApiVersionsSummary| Ok::<_, Infallible>(summary);
     let each = FilterMapThreshold::new(federation.num_peers(), as_it_is);
+    let began = Instant::now();
     let query = Query::<_, SupportedApiVersionsSummary>::new(Call::bare("version"), each).with_config(config);
-    let answers: BTreeMap<PeerId, SupportedApiVersionsSummary> =
-        federation.run(query).await.map_err(|error| no_agreement(&error))?;
+    let mut answers: Answers = federation.run(query).await.map_err(|error| no_agreement(&error))?;
+    let soon = (began.elapsed() * 3).max(SOON).min(config.deadline);
+    let rest = AllOrDeadline::new(federation.num_peers().total(), soon);
+    let query = Query::<_, SupportedApiVersionsSummary>::new(Call::bare("version"), rest).with_config(config);
+    // Without the rest the quorum is what there is.
+    answers.extend(federation.run(query).await.unwrap_or_default());
+    Ok(answers)
+}
+
+/// A client that takes anything: the consensus that most guardians run, every API major that any of them has.
+fn anything(answers: &Answers) -> Result<SupportedApiVersionsSummary, Failure> {
     let majority = |major: &dyn Fn(&SupportedApiVersionsSummary) -> u32, of: u32| {
         answers.values().filter(|summary| major(summary) == of).count()
     };

@@ -82,7 +82,13 @@ fn without_a_proof_there_is_a_table_and_exit_code_1() {
 #[test]
 fn who_wants_anchored_answers_gets_no_others() {
     let nodes = nodes(&[ProofFault::Honest]);
-    let output = query(&nodes, &["--timeout", "1", "--anchored", "eth_getBalance", &nodes.account, "latest"]);
+    let lonely = query(&nodes, &["--anchored", "eth_getBalance", &nodes.account, "latest"]);
+    assert_eq!(lonely.status.code(), Some(2), "nobody was named who could vouch");
+    let other = format!("5:{}", nodes.chain.blocks()[5].hash);
+    let output = query(
+        &nodes,
+        &["--timeout", "1", "--anchored", "--trusted", &other, "eth_getBalance", &nodes.account, "latest"],
+    );
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("nobody vouches for its header"), "{}", err(&output));
     let trusted = format!("23:{}", nodes.chain.blocks()[23].hash);

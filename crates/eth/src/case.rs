@@ -135,6 +135,7 @@ pub fn parse_body(body: &[u8]) -> Result<Value, Rejected> {
     let refuse = |expected| Rejected { path: "$".to_owned(), reason: Reason::Malformed { expected } };
     match body.trim_ascii_start().first() {
         Some(b'{' | b'[' | b'"') => {}
+        _ if body.trim_ascii() == b"null" => {}
         Some(byte) if !byte.is_ascii() || byte.is_ascii_control() => {
             return Err(refuse("JSON (the binary form is not supported)"));
         }

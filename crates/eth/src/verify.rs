@@ -60,7 +60,9 @@ pub fn verify(
 ) -> Result<Verdict, Rejected> {
     let root = Json::root(response);
     let response = match root.value().as_array().map(Vec::len) {
+        None if root.is_null() => return Ok(Verdict::Unproven(Unproven::Null)),
         None => root,
+        Some(0) => return Ok(Verdict::Unproven(Unproven::Empty)),
         Some(1) => root.item(0),
         Some(_) => return Err(root.malformed("one response")),
     };
@@ -69,6 +71,9 @@ pub fn verify(
     }
     if let Some(refusal) = response.find("error") {
         return Ok(Verdict::Unproven(refused(&refusal)));
+    }
+    if response.value().get("result").is_none() {
+        return Err(response.at("result").reject(Reason::Missing));
     }
     let (result, in3) = (response.at("result"), response.at("in3"));
     let case = Case { result, proof: in3.at("proof"), trust, depth };

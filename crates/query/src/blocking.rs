@@ -133,8 +133,8 @@ impl BlockingFederation {
         let (agent, call, endpoint) = (self.agent.clone(), call.clone(), self.peers.get(&peer).cloned());
         move || {
             let endpoint = endpoint.ok_or(PeerError::UnknownPeer)?;
-            let (status, body) = post(&agent, &endpoint, &write_request(0, &call), timeout)?;
-            read_http_answer(status, &body, 0)
+            let (status, body) = post(&agent, &endpoint, &write_request(1, &call), timeout)?;
+            read_http_answer(status, &body, 1)
         }
     }
 }

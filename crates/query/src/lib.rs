@@ -52,6 +52,7 @@ mod connect_info;
 pub mod discovery;
 mod endpoint;
 mod error;
+mod exact;
 #[cfg(feature = "tokio")]
 mod federation;
 #[cfg(feature = "tokio")]
@@ -87,6 +88,7 @@ pub use error::{
     ConnectError, ConnectFault, Fault, MAX_MESSAGE_BYTES, Malformed, PeerError, Reason, RpcError,
     RpcErrorKind,
 };
+pub use exact::ExactJson;
 #[cfg(feature = "tokio")]
 pub use federation::{ApiError, EmptyFederation, Explained, Federation, JoinError};
 pub use invite::{FederationId, InviteCode, InviteError, MAX_PARTS};

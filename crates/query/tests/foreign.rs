@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_ANSWER: usize = 64 << 10;
 /// The id of the client's first request.
-const ID: &str = "0";
+const ID: &str = "1";
 
 /// What a guardian does once a websocket is there.
 #[derive(Clone)]
@@ -164,7 +164,7 @@ async fn what_is_allowed_and_unusual_is_taken() {
         (Manner::Says(interrupted), "a fragment a byte, and a ping between"),
         (Manner::Says([frame(0x89, &[b'x'; 125]).repeat(50), text(&whole)].concat()), "fifty pings first"),
         (Manner::Says([text(&whole), text(&answer(ID, "43"))].concat()), "two answers: the first counts"),
-        (Manner::Says(text(r#"{"result":42,"error":null,"more":[{}],"id":0}"#)), "another order, no version"),
+        (Manner::Says(text(r#"{"result":42,"error":null,"more":[{}],"id":1}"#)), "another order, no version"),
         (Manner::Says(text(&format!(" {whole}\n"))), "white space"),
         (Manner::Drips(text(&whole)), "byte by byte"),
         (Manner::Welcome(frame(0x89, b"hello"), text(&whole)), "a ping with the handshake"),
@@ -176,10 +176,10 @@ async fn what_is_allowed_and_unusual_is_taken() {
 #[tokio::test]
 async fn what_breaks_the_protocol_is_refused_with_its_cause() {
     let huge = format!("\"{}\"", "a".repeat(MAX_ANSWER));
-    let nested = [b"{\"id\":0,\"result\":".as_slice(), &b"[".repeat(20_000), b"}"].concat();
+    let nested = [b"{\"id\":1,\"result\":".as_slice(), &b"[".repeat(20_000), b"}"].concat();
     for (bytes, cause) in [
         (text(&answer("7", "42")), Malformed::UnknownId),
-        (text(&answer("\"0\"", "42")), Malformed::UnknownId),
+        (text(&answer("\"1\"", "42")), Malformed::UnknownId),
         (text(&answer(ID, &huge)), Malformed::TooLarge { max: MAX_ANSWER }),
         (
             vec![0x81, 127, 0x3f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],

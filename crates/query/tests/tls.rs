@@ -35,7 +35,7 @@ async fn guardian() -> u16 {
                 // A client that does not trust the certificate goes away here.
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let Ok((_, mut socket)) = ServerBuilder::new().accept(stream).await else { return };
-                let mut id = 0;
+                let mut id = 1;
                 while let Some(Ok(_)) = socket.next().await {
                     let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":42}}"#);
                     id += 1;

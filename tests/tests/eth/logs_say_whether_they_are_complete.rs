@@ -37,10 +37,22 @@ fn a_range_whose_end_the_node_chooses_is_never_complete() {
 
 #[test]
 fn all_blocks_that_there_can_be_are_not_no_blocks() {
-    let request = of_contract(["0x0", "0xffffffffffffffff"]);
     let nothing =
         json!({ "id": 1, "result": [], "in3": { "proof": { "type": "logProof", "logProof": {} } } });
-    assert!(!logs(&request, &nothing).complete);
+    for range in [["0x0", "0xffffffffffffffff"], ["0x5", "0x1"]] {
+        let verdict = check(&of_contract(range), &nothing, &Trust::nobody(), Depth::Standard);
+        assert_eq!(verdict, Ok(Verdict::Unproven(Unproven::Empty)), "{range:?}");
+    }
+}
+
+#[test]
+fn a_log_that_is_left_out_is_found_out_without_all_receipts() {
+    let chain = chain();
+    let request = of_contract(["0x1", "0x9"]);
+    let mut answer = ask(&chain, &request, &Proof::default());
+    answer["result"].as_array_mut().unwrap().remove(1);
+    let error = check(&request, &answer, &Trust::nobody(), Depth::Standard).unwrap_err();
+    assert!(matches!(error.reason, Reason::LeftOut { .. }), "{error}");
 }
 
 #[test]

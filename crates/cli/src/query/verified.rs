@@ -48,6 +48,9 @@ pub(super) struct Verification {
     /// The hash of a block that is known: its number, a colon, and the hash
     #[arg(long, value_name = "NUMBER:HASH,…", value_delimiter = ',', requires = "verify")]
     trusted: Vec<String>,
+    /// The registry in which the signers are entered, where it is part of what they sign
+    #[arg(long, value_name = "HASH", requires = "signers")]
+    registry: Option<String>,
     /// Take nothing that nobody vouches for
     #[arg(long, requires = "verify")]
     anchored: bool,
@@ -117,6 +120,14 @@ impl Verification {
             let (number, hash) = pair.split_once(':').ok_or_else(wrong)?;
             let hash = hash.parse().map_err(|_| wrong())?;
             trust.hashes.insert(number.parse().map_err(|_| wrong())?, hash);
+        }
+        if let Some(registry) = &self.registry {
+            let hash = registry.parse();
+            trust.registry =
+                Some(hash.map_err(|_| Failure::usage(format!("--registry {registry}: not a hash")))?);
+        }
+        if self.anchored && trust.signers.is_empty() && trust.hashes.is_empty() {
+            return Err(Failure::usage("--anchored needs somebody who vouches: --signers or --trusted"));
         }
         let mut verifier = EthVerifier::new(trust).with_depth(match self.proof {
             Proof::Standard => Depth::Standard,

@@ -59,8 +59,9 @@ pub(crate) struct SdsArgs {
     /// The time within which it is asked for, and others are answered
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     tmax: u64,
-    /// Who cites a message has what that one cites, too: for a peer that cites few messages and delivers in order
-    #[arg(long)]
+    /// Who cites a message has what that one cites, too: most peers cite few messages, and deliver in order
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t = true,
+        action = clap::ArgAction::Set)]
     cited_past: bool,
     /// After how long to give up
     #[arg(long, value_name = "S", default_value_t = 60)]

@@ -13,6 +13,7 @@ use crate::header::Header;
 use crate::json::Json;
 use crate::question::BlockId;
 use crate::trust::Verified;
+use crate::verify::Depth;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -106,6 +107,8 @@ fn transactions(case: &Case<'_>, header: &Header, block: B256, full: bool) -> Re
                 Err(told.differs("the empty block"))
             }
         }
+        None if hashes.is_empty() => Err(told.reject(Reason::WrongRoot { root: "transactionsRoot" })),
+        None if case.depth == Depth::Full => Err(case.proof.at("transactions").reject(Reason::Missing)),
         None => Ok(Transactions::Open),
     }
 }
@@ -163,6 +166,10 @@ fn uncles(case: &Case<'_>, header: &Header) -> Result<Option<Vec<B256>>, Rejecte
     let proven = match case.proof.find("uncles") {
         Some(uncles) => proven_uncles(&uncles, header)?,
         None if header.uncles_hash == EMPTY_LIST_HASH => Vec::new(),
+        None if hashes.as_ref().is_some_and(Vec::is_empty) => {
+            return Err(told.reject(Reason::WrongRoot { root: "sha3Uncles" }));
+        }
+        None if case.depth == Depth::Full => return Err(case.proof.at("uncles").reject(Reason::Missing)),
         None => return Ok(None),
     };
     match hashes {

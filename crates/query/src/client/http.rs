@@ -50,7 +50,8 @@ impl HttpClient {
         Self {
             endpoint,
             settings,
-            next_id: AtomicU64::new(0),
+            // Some servers take 0 for no id.
+            next_id: AtomicU64::new(1),
             idle: Mutex::default(),
             connections,
             waiting: AtomicUsize::new(0),

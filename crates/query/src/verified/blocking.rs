@@ -68,8 +68,8 @@ impl BlockingTransport for BlockingHttp {
         if node.endpoint.scheme().is_websocket() {
             return Err(PeerError::Connect(ConnectFault::BadEndpoint.into()));
         }
-        let (status, body) = post(&self.agent, &node.endpoint, &write_batch(0, calls), timeout)?;
-        read_batch(status, &body, 0, calls.len())
+        let (status, body) = post(&self.agent, &node.endpoint, &write_batch(1, calls), timeout)?;
+        read_batch(status, &body, 1, calls.len())
     }
 }
 

@@ -27,6 +27,12 @@ pub enum VerifiedFailure {
         /// How many said the like.
         nodes: usize,
     },
+    /// Everybody who could be asked was convicted of a lie.
+    #[error("{nodes} nodes answered, and all of them lied")]
+    AllLied {
+        /// How many.
+        nodes: usize,
+    },
     /// All rounds are used up.
     #[error("no verified answer in {rounds} rounds")]
     Exhausted {
@@ -102,7 +108,7 @@ impl VerifiedFailure {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Exhausted { .. } | Self::Unproven { .. } => Fault::Peer,
+            Self::Exhausted { .. } | Self::Unproven { .. } | Self::AllLied { .. } => Fault::Peer,
             Self::Deadline | Self::NoNodes(_) | Self::NoSigners { .. } => Fault::Network,
             Self::Part { failure, .. } => failure.fault(),
             _ => Fault::Caller,

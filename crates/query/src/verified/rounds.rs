@@ -34,6 +34,10 @@ impl<V: Verifier> Verified<V> {
             Ok(nodes) => self.start_round(now, pool, at, nodes),
             Err(none) if asked.is_empty() => self.finish(now, at, Err(none.into()), None),
             Err(_) => {
+                if job.heard.iter().all(|(_, heard)| *heard == Heard::Lie) {
+                    let nodes = job.heard.len();
+                    return self.finish(now, at, Err(VerifiedFailure::AllLied { nodes }), None);
+                }
                 // Everybody was asked, and all said the like: asking them again would be for nothing.
                 if let Some(failure) = self.all_unproven(at) {
                     return self.finish(now, at, Err(failure), None);

@@ -35,12 +35,8 @@ impl Theirs {
     pub fn start() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer.mjs");
         let mut command = Command::new("node");
-        let mut child = command
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node is there");
+        let mut child =
+            command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node is there");
         let input = child.stdin.take().expect("it is piped");
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         Self { child, input, lines }
@@ -145,7 +141,9 @@ impl Nodes {
     fn london(&self) -> usize {
         let is = |block: &quorate_testkit::chain::Block| {
             let header = &block.header;
-            header.base_fee_per_gas.is_some() && header.withdrawals_root.is_none() && !block.transactions.is_empty()
+            header.base_fee_per_gas.is_some()
+                && header.withdrawals_root.is_none()
+                && !block.transactions.is_empty()
         };
         self.chain.blocks().iter().rposition(is).expect("a chain has blocks of every fork")
     }

@@ -26,7 +26,8 @@ async fn both_believe_an_honest_node() {
     for request in nodes.requests() {
         let said = theirs.ask(&nodes.urls(), 1, &request, 1).outcome;
         let theirs = said.unwrap_or_else(|error| panic!("{}: {error}", request.0));
-        let ours = ours.ask(question(&request)).await.unwrap_or_else(|error| panic!("{}: {error}", request.0));
+        let ours =
+            ours.ask(question(&request)).await.unwrap_or_else(|error| panic!("{}: {error}", request.0));
         let ours = shown(&ours);
         match ours.as_object() {
             // They hand on the node's JSON; what is proven of it is the same.

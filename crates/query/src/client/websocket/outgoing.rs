@@ -69,7 +69,8 @@ impl Shared {
             unflushed: false,
             waiting: BTreeMap::new(),
             since: Instant::now(),
-            next_id: 0,
+            // Some servers take 0 for no id.
+            next_id: 1,
             sent: 0,
             // Without randomness masks can be foreseen, which matters where strangers choose what is sent.
             rng: Rng::with_seed(getrandom::u64().unwrap_or(0)),

@@ -137,7 +137,9 @@ fn alone(name: &str, profile: Profile, dialect: Dialect) {
     let messages = 1_024;
     (0..messages).for_each(|_| pair.batch(1));
     let beyond = (pair.bytes + pair.beside) as f64 / messages as f64 - SIZE as f64;
-    println!("{name:<16} everything on the wire beyond the payload, a sync for each message: {beyond:.0} bytes");
+    println!(
+        "{name:<16} everything on the wire beyond the payload, a sync for each message: {beyond:.0} bytes"
+    );
 }
 
 fn theirs(messages: u64, history: u64, causal: u64) -> Option<f64> {
