@@ -36,7 +36,7 @@ fn json_has_camel_case_names_and_times_in_seconds() {
         "preflightTimeoutS": 10,
         "closeTimeoutS": 2,
         "frameTimeoutS": 60,
-        "partialBytes": 20_971_520,
+        "partialBytes": 17_825_792,
         "queueBytes": 8_388_608,
         "maxFrameBytes": 16_777_216,
         "maxPreflightBytes": 65_536,
