@@ -53,7 +53,7 @@ pub use header::{Header, MAX_FIELDS, Seal};
 pub use question::{AccountField, BlockId, Question};
 pub use quorate_query::verified::Unproven;
 pub use request::{EthRequest, Payment};
-pub use signer::LocalSigner;
+pub use signer::{LocalSigner, NotAKey};
 pub use trust::{Anchor, Anchored, Consistent, Trust, Verified, signed_message};
 pub use verifier::EthVerifier;
 pub use verify::{Depth, Verdict, verify};

@@ -4,7 +4,7 @@
 //! a ticket that reads is exactly the one that was written. Whoever has the text has the channel's
 //! key: it is a secret.
 //!
-//! The text is [bech32m](quorate_base::bech32m) with the prefix `qrt`. The byte table stands in `docs/specs/ticket.md`.
+//! The text is [`bech32m`] with the prefix `qrt`. The byte table stands in `docs/specs/ticket.md`.
 
 #[cfg(test)]
 mod tests;
