@@ -183,11 +183,11 @@ impl<V: Verifier> Verified<V> {
 
     /// Nobody wants the value any more.
     pub fn cancel(&mut self, now: Mono) {
-        self.config.audit = false;
-        if self.ended.is_none() {
-            self.end(now, Err(VerifiedFailure::Cancelled));
+        match self.ended {
+            None => self.end(now, Err(VerifiedFailure::Cancelled)),
+            // Audits, too.
+            Some(_) => self.cancel_where(now, |_| true),
         }
-        self.drop_flights();
     }
 
     /// What the driver has to do next.
@@ -252,13 +252,14 @@ impl<V: Verifier> Verified<V> {
     fn step(&mut self, now: Mono, pool: &mut Pool, at: usize) {
         let Some(job) = self.jobs.get(at) else { return };
         match &job.stage {
-            Stage::Preparing | Stage::Signing(_) => match self.jobs.settled(&job.needs) {
+            Stage::Preparing => match self.jobs.settled(&job.needs) {
                 Settled::Open => {}
                 Settled::Failed(failure) => self.finish(now, at, Err(failure), None),
                 Settled::There => self.prepare(now, pool, at),
             },
             Stage::Asking(_) => self.judge_held(now, pool, at),
-            Stage::Pausing { .. } | Stage::Done(_) | Stage::Failed(_) => {}
+            // Two things that it waited for may have come together: it goes on once.
+            Stage::Signing(_) | Stage::Pausing { .. } | Stage::Done(_) | Stage::Failed(_) => {}
         }
     }
 
@@ -374,7 +375,7 @@ impl<V: Verifier> Verified<V> {
             Ok(part) => Stage::Done(part),
             Err(failure) => Stage::Failed(failure),
         };
-        self.cancel_flights(now, Some(at));
+        self.cancel_where(now, |id| id.job as usize == at);
         let waiting = self.jobs.waiting_for(at);
         self.ready.extend(waiting);
     }
@@ -394,10 +395,6 @@ impl<V: Verifier> Verified<V> {
             Ok((value, node)) => Ok(Success { value, node, report }),
             Err(failure) => Err(VerifiedError { failure, report: Box::new(report) }),
         }));
-    }
-
-    fn cancel_flights(&mut self, now: Mono, of: Option<usize>) {
-        self.cancel_where(now, |id| of.is_none_or(|job| id.job as usize == job));
     }
 
     /// Calls questions back; those that the driver has not seen never leave.
@@ -454,12 +451,6 @@ impl<V: Verifier> Verified<V> {
             self.flying.remove(&exchange);
             pool.record(now, node, NodeEvent::Trouble, &mut self.random);
             self.outputs.push_back(VerifiedOutput::Cancel { exchange, node });
-        }
-    }
-
-    fn drop_flights(&mut self) {
-        for (exchange, flight) in std::mem::take(&mut self.flying) {
-            self.outputs.push_back(VerifiedOutput::Cancel { exchange, node: flight.node });
         }
     }
 

@@ -163,17 +163,20 @@ impl<V: Verifier> Verified<V> {
             QuestionEnd::Lie(_) => Heard::Lie,
             _ => Heard::Nothing,
         };
-        let unproven = if let QuestionEnd::Unproven(what) = &end { Some(what.clone()) } else { None };
-        self.heard(answer, end);
         if let Some(job) = self.jobs.get_mut(at) {
             job.note(node, heard);
-            if let Some(what) = unproven {
-                job.last_unproven = Some(what);
-                let nodes = job.unproven();
-                if nodes >= self.config.refusals.get() {
-                    let failure = self.unproven(at, nodes);
-                    return self.finish(now, at, Err(failure), None);
-                }
+            if let QuestionEnd::Unproven(what) = &end {
+                job.last_unproven = Some(what.clone());
+            }
+        }
+        self.heard(answer, end);
+        if heard == Heard::Unproven
+            && let Some(job) = self.jobs.get(at)
+        {
+            let nodes = job.unproven();
+            if nodes >= self.config.refusals.get() {
+                let failure = self.unproven(at, nodes);
+                return self.finish(now, at, Err(failure), None);
             }
         }
         match first {

@@ -96,6 +96,19 @@ fn a_signer_may_want_to_know_something_first() {
 }
 
 #[test]
+fn a_signer_is_asked_once_when_all_that_it_needs_is_there_at_once() {
+    let verifier = doubles(&[("send", vec![signature("transaction")])]);
+    let mut world = World::asking("send", verifier, pool(1), config(1));
+    let local = Call::plain("one", &json!([])).unwrap();
+    world.sign(Ok(Signed::Needs(vec![local])));
+    assert_eq!(world.signs.len(), 1);
+    let signed = Signature { message: "transaction".into(), bytes: "signature".into() };
+    world.sign(Ok(Signed::Signature(signed)));
+    world.answer(0, honest(42));
+    assert_eq!((world.value(), world.machine.late()), (42, 0));
+}
+
+#[test]
 fn a_refused_signature_says_why() {
     for (error, text) in [
         (SignError::UnknownAccount, "the signer does not know the account"),
