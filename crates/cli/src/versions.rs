@@ -6,7 +6,7 @@ use crate::output;
 use clap::Args;
 use comfy_table::{Table, presets};
 use quorate_query::query::Query;
-use quorate_query::strategy::{AllOrDeadline, FilterMapThreshold};
+use quorate_query::strategy::FilterMapThreshold;
 use quorate_query::{AttemptsConfig, Call, Federation, PeerId};
 use quorate_versioning::{
     ApiVersion, Component, ComponentChoice, ModuleInstanceId, MultiApiVersion, Negotiation, Party, Standing,
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// Ask a federation for its versions, and print what a client can use and who holds it down
 ///
@@ -74,10 +75,17 @@ async fn answers(federation: &Federation, config: AttemptsConfig) -> Result<Answ
     let query = Query::<_, SupportedApiVersionsSummary>::new(Call::bare("version"), each).with_config(config);
     let mut answers: Answers = federation.run(query).await.map_err(|error| no_agreement(&error))?;
     let soon = (began.elapsed() * 3).max(SOON).min(config.deadline);
-    let rest = AllOrDeadline::new(federation.num_peers().total(), soon);
-    let query = Query::<_, SupportedApiVersionsSummary>::new(Call::bare("version"), rest).with_config(config);
-    // Without the rest the quorum is what there is.
-    answers.extend(federation.run(query).await.unwrap_or_default());
+    let mut rest = JoinSet::new();
+    for peer in federation.peers().filter(|peer| !answers.contains_key(peer)) {
+        let federation = federation.clone();
+        rest.spawn(async move { (peer, federation.ask(peer, &Call::bare("version"), soon).await) });
+    }
+    while let Some(asked) = rest.join_next().await {
+        // Who is silent is shown as that.
+        if let Ok((peer, Ok(summary))) = asked {
+            answers.insert(peer, summary);
+        }
+    }
     Ok(answers)
 }
 

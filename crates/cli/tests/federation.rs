@@ -255,3 +255,11 @@ fn guardians_over_http_are_asked_beside_those_over_websocket() {
     let output = quorate(&["query", "--peers", &urls.join(","), "--timeout", "10", "session_count"]);
     assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "42\n"), "{}", err(&output));
 }
+
+#[test]
+fn who_answers_after_a_quorum_is_heard_all_the_same() {
+    let (_runtime, _guardians, urls) = four(&[(2, Fault::Slow(std::time::Duration::from_millis(50)))]);
+    let output = quorate(&["versions", "--peers", &urls]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(!out(&output).contains("silent"), "{}", out(&output));
+}
