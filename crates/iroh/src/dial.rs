@@ -75,11 +75,24 @@ impl QuicDialer {
         addr: EndpointAddr,
         protocols: &[Protocol],
     ) -> Result<Connection, DialError> {
-        if let Some(relay) =
-            self.own.relay().filter(|_| !addr.is_empty() && addr.relay_urls().next().is_some())
-        {
-            online(relay.clone()).await?;
+        match self.own.relay().filter(|_| addr.relay_urls().next().is_some()) {
+            None => self.handshake(url, addr, protocols).await,
+            Some(relay) => {
+                online(relay.clone()).await?;
+                tokio::select! {
+                    connected = self.handshake(url, addr, protocols) => connected,
+                    error = gone(relay.clone()) => Err(error),
+                }
+            }
         }
+    }
+
+    async fn handshake(
+        &self,
+        url: &PeerUrl,
+        addr: EndpointAddr,
+        protocols: &[Protocol],
+    ) -> Result<Connection, DialError> {
         let mut alpns = protocols.iter().map(|protocol| protocol.alpn().to_vec());
         let Some(first) = alpns.next() else { return Err(offline("it speaks no protocol")) };
         let options = ConnectOptions::new().with_additional_alpns(alpns.collect());
@@ -128,6 +141,14 @@ async fn online(mut relay: watch::Receiver<RelayStatus>) -> Result<(), DialError
         Ok(status) if status.connected => Ok(()),
         Ok(status) => Err(offline(status.error.as_deref().unwrap_or("the relay is gone"))),
         Err(_) => Err(offline("it is closing")),
+    }
+}
+
+/// Waits until the relay is gone.
+async fn gone(mut relay: watch::Receiver<RelayStatus>) -> DialError {
+    match relay.wait_for(RelayStatus::is_down).await.as_deref() {
+        Ok(status) => offline(status.error.as_deref().unwrap_or("the relay is gone")),
+        Err(_) => offline("it is closing"),
     }
 }
 

@@ -3,7 +3,6 @@
 //! The rule: each direction is one unidirectional stream for the whole life of the connection, and its
 //! first frame is the sender's introduction: its URL and its preflight.
 
-mod gather;
 mod sink;
 mod source;
 
@@ -11,36 +10,27 @@ pub(crate) use sink::QuicSink;
 pub(crate) use source::QuicSource;
 
 use iroh::endpoint::Connection;
-use quorate_transport::{Link, TransportConfig};
-use quorate_wire::{PartialBudget, PeerUrl, StreamLimits, stream::HEAD_LEN};
+use quorate_transport::{Link, TransportConfig, sessions::stream::StreamConfig};
+use quorate_wire::stream::HEAD_LEN;
 use std::time::Duration;
-
-/// The most that a preflight has around its payload: framing, a URL, and the frame's own head.
-const PREFLIGHT_OVERHEAD: usize = HEAD_LEN + 4 + PeerUrl::MAX_LEN + 32;
 
 /// What all links of a transport have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkConfig {
-    pub(crate) limits: StreamLimits,
-    pub(crate) budget: PartialBudget,
-    /// How long a frame may take to arrive.
-    pub(crate) frame_time: Duration,
+    stream: StreamConfig,
     /// How long a peer may take to close after it ended its stream.
-    pub(crate) close_time: Duration,
+    close_time: Duration,
 }
 
 impl LinkConfig {
-    /// The limits on a stream that follow from the core's limits on frames.
-    pub(crate) fn limits(config: &TransportConfig) -> StreamLimits {
-        StreamLimits {
-            preflight: config.max_preflight_bytes.get().saturating_add(PREFLIGHT_OVERHEAD),
-            data: config.max_frame_bytes.get().saturating_add(HEAD_LEN),
-        }
+    /// As the core's limits say.
+    pub(crate) fn new(config: &TransportConfig) -> Self {
+        Self { stream: StreamConfig::new(config), close_time: config.close_time }
     }
 
     /// Both directions of a connection, still apart.
     pub(crate) fn halves(&self, connection: Connection) -> (QuicSink, QuicSource) {
-        (QuicSink::new(connection.clone(), self), QuicSource::new(connection, self))
+        (QuicSink::new(connection.clone(), &self.stream), QuicSource::new(connection, self))
     }
 }
 

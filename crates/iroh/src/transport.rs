@@ -13,7 +13,7 @@ use crate::{
 use async_trait::async_trait;
 use iroh::{Endpoint, RelayUrl};
 use quorate_transport::{ConfigError, ConfigSections, PeerIdent, SendError, Sessions, TxImp, TxImpHnd};
-use quorate_wire::{EncodedFrame, PartialBudget, PeerUrl, SpaceId};
+use quorate_wire::{EncodedFrame, PeerUrl, SpaceId};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -50,12 +50,7 @@ impl IrohTransport {
         };
         let relay = config.relay.clone().map(|relay| (relay, watch::Sender::new(RelayStatus::default())));
         let own = OwnUrls::new(direct, relay.as_ref().map(|(_, status)| status.subscribe()));
-        let links = Arc::new(LinkConfig {
-            limits: LinkConfig::limits(hnd.config()),
-            budget: PartialBudget::new(hnd.config().partial_bytes.get()),
-            frame_time: hnd.config().frame_time,
-            close_time: hnd.config().close_time,
-        });
+        let links = Arc::new(LinkConfig::new(hnd.config()));
         let dialer = QuicDialer {
             endpoint: endpoint.clone(),
             links: Arc::clone(&links),

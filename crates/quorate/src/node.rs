@@ -151,7 +151,10 @@ impl NodeBuilder {
     /// A node in this process only, reached through `hub`.
     pub fn bind_mem(self, hub: &MemHub, url: PeerUrl) -> Result<Node, NodeError> {
         let limits = TransportConfig { allow_unauthenticated: true, ..self.transport.clone() };
-        self.limits(limits).bind_with(|hnd| Ok(Arc::new(MemTransport::bind(hub, url, hnd)?)))
+        let node = self.limits(limits);
+        let (hnd, handshake) = node.handshake()?;
+        let imp = MemTransport::bind(hub, url, Arc::clone(&hnd))?;
+        Ok(node.compose(hnd, handshake, Arc::new(imp)))
     }
 
     /// A node on QUIC.
@@ -161,17 +164,22 @@ impl NodeBuilder {
         let imp = quorate_iroh::IrohTransport::bind(config, Arc::clone(&hnd))
             .await
             .map_err(|error| NodeError::Bind(Box::new(error)))?;
-        Ok(Node { transport: Transport::new(hnd, imp), handshake, faults: self.faults })
+        Ok(self.compose(hnd, handshake, imp))
     }
 
-    /// A node on any transport.
-    pub fn bind_with<F>(self, bind: F) -> Result<Node, NodeError>
+    /// A node on any transport, which `bind` makes. [`NodeError::Bind`] is its error.
+    pub async fn bind_with<F, B>(self, bind: F) -> Result<Node, NodeError>
     where
-        F: FnOnce(Arc<TxImpHnd>) -> Result<Arc<dyn TxImp>, Box<dyn Error + Send + Sync>>,
+        F: FnOnce(Arc<TxImpHnd>) -> B,
+        B: Future<Output = Result<Arc<dyn TxImp>, Box<dyn Error + Send + Sync>>>,
     {
         let (hnd, handshake) = self.handshake()?;
-        let imp = bind(Arc::clone(&hnd)).map_err(NodeError::Bind)?;
-        Ok(Node { transport: Transport::new(hnd, imp), handshake, faults: self.faults })
+        let imp = bind(Arc::clone(&hnd)).await.map_err(NodeError::Bind)?;
+        Ok(self.compose(hnd, handshake, imp))
+    }
+
+    fn compose(self, hnd: Arc<TxImpHnd>, handshake: Arc<Handshake>, imp: Arc<dyn TxImp>) -> Node {
+        Node { transport: Transport::new(hnd, imp), handshake, faults: self.faults }
     }
 
     fn handshake(&self) -> Result<(Arc<TxImpHnd>, Arc<Handshake>), NodeError> {

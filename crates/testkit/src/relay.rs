@@ -1,17 +1,25 @@
 //! An iroh relay on loopback, plain text, started and stopped by the test.
 //!
-//! The rule: it is used inside [`netns::alone`](crate::netns::alone), since a transport with a relay may look for
+//! The rule: a relay that is stopped is gone as a process that was killed is, with all its sockets. It has a runtime of its own
+//! for that: a client that comes while a [`Server`] shuts down is served on by a task that nobody ends.
+//! It is used inside [`netns::alone`](crate::netns::alone), since a transport with a relay may look for
 //! paths on every interface that it finds.
 
 use iroh_relay::server::{Access, AccessControl, ClientRequest, RelayConfig, Server, ServerConfig};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
 };
 
 /// A relay that runs until it is dropped or stopped.
 pub struct Relay {
-    server: Server,
+    /// Where the server and its clients' tasks live.
+    runtime: Option<Runtime>,
     addr: SocketAddr,
     token: Option<&'static str>,
 }
@@ -33,9 +41,11 @@ impl Relay {
     }
 
     /// Cuts off everybody. What it returns starts the relay again, at the same place.
-    pub async fn stop(self) -> Stopped {
-        // A server that was told to stop may already have.
-        let _ = self.server.shutdown().await;
+    pub async fn stop(mut self) -> Stopped {
+        if let Some(runtime) = self.runtime.take() {
+            let ended = tokio::task::spawn_blocking(|| runtime.shutdown_timeout(Duration::from_secs(10)));
+            ended.await.expect("a runtime ends without a panic");
+        }
         Stopped { addr: self.addr, token: self.token }
     }
 
@@ -46,9 +56,25 @@ impl Relay {
         }
         let mut config = ServerConfig::default();
         config.relay = Some(relay);
-        let server = Server::spawn(config).await.expect("loopback has a free port");
-        let addr = server.http_addr().expect("the relay is served over HTTP");
-        Self { server, addr, token }
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("there is a thread for the relay");
+        let (tell, told) = oneshot::channel();
+        runtime.spawn(async move {
+            let server = Server::spawn(config).await.expect("loopback has a free port");
+            let _ = tell.send(server.http_addr());
+            // It serves until it is dropped, with the runtime.
+            std::future::pending::<()>().await;
+        });
+        let addr = told.await.ok().flatten().expect("the relay is served over HTTP");
+        Self { runtime: Some(runtime), addr, token }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

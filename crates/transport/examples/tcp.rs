@@ -8,19 +8,17 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use quorate_transport::sessions::stream::{StreamLink, StreamLinks};
 use quorate_transport::{
-    AuthenticatedPeer, Close, DialError, Dialer, FrameSink, FrameSource, Link, LinkError, PeerIdent,
-    PeerViolation, Refusal, SendError, Sessions, Transport, TransportConfig, TxHandler, TxImp, TxImpHnd,
-    TxSpaceHandler,
+    AuthenticatedPeer, DialError, Dialer, Link, PeerIdent, Refusal, SendError, Sessions, Transport,
+    TransportConfig, TxHandler, TxImp, TxImpHnd, TxSpaceHandler,
 };
-use quorate_wire::stream::{encode_data, encode_preflight};
-use quorate_wire::{EncodedFrame, Frame, PeerUrl, SpaceId, StreamDecoder, StreamFrame, StreamLimits};
-use std::{collections::VecDeque, error::Error, sync::Arc};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use quorate_wire::{EncodedFrame, PeerUrl, SpaceId};
+use std::{error::Error, sync::Arc, time::Duration};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -28,7 +26,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 pub(crate) struct TcpTransport {
     url: PeerUrl,
     sessions: Sessions,
-    accepting: JoinHandle<()>,
+    /// Ends when this is dropped.
+    _accepting: JoinSet<()>,
 }
 
 impl TcpTransport {
@@ -36,28 +35,21 @@ impl TcpTransport {
     pub(crate) async fn bind(addr: &str, hnd: Arc<TxImpHnd>) -> Result<Self, Failure> {
         let listener = TcpListener::bind(addr).await?;
         let url: PeerUrl = format!("ws://{}", listener.local_addr()?).parse()?;
-        let limit = hnd.config().preflight_time;
-        let sessions = Sessions::new(hnd, PeerIdent::Url(url.clone()), TcpDialer(url.clone()))?;
-        let (own, weak) = (url.clone(), sessions.downgrade());
-        let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (mut source, sink) = halves(stream, own.clone());
-                let weak = weak.clone();
-                // One task each: who is slow to say its name holds up nobody.
-                tokio::spawn(timeout(limit, async move {
-                    if let (Ok(peer), Some(sessions)) = (source.introduction().await, weak.upgrade()) {
-                        sessions.accept(peer, Link::new(sink, source));
-                    }
-                }));
+        let links = StreamLinks::new(url.clone(), hnd.config());
+        let sessions = Sessions::new(hnd, PeerIdent::Url(url.clone()), TcpDialer(links.clone()))?;
+        let weak = sessions.downgrade();
+        let accept = async move {
+            loop {
+                let accepted = listener.accept().await;
+                let Some(sessions) = weak.upgrade() else { return };
+                match accepted {
+                    Ok((stream, _)) => sessions.accept_stream(link(&links, stream), None),
+                    // Out of file handles, for example: it may pass.
+                    Err(_) => sleep(Duration::from_millis(100)).await,
+                }
             }
-        });
-        Ok(Self { url, sessions, accepting })
-    }
-}
-
-impl Drop for TcpTransport {
-    fn drop(&mut self) {
-        self.accepting.abort();
+        };
+        Ok(Self { url, sessions, _accepting: JoinSet::from_iter([accept]) })
     }
 }
 
@@ -77,130 +69,21 @@ impl TxImp for TcpTransport {
     }
 }
 
-/// Dials, and says there under which URL.
-struct TcpDialer(PeerUrl);
+struct TcpDialer(StreamLinks);
 
 #[async_trait]
 impl Dialer for TcpDialer {
     async fn dial(&self, peer: &PeerUrl) -> Result<(AuthenticatedPeer, Link), DialError> {
         let stream = TcpStream::connect(peer.addr()).await.map_err(DialError::unreachable)?;
-        let (source, sink) = halves(stream, self.0.clone());
-        Ok((AuthenticatedPeer::unauthenticated(peer.clone()), Link::new(sink, source)))
+        Ok((AuthenticatedPeer::unauthenticated(peer.clone()), link(&self.0, stream).into()))
     }
 }
 
-// From here on: frames on a TCP stream, with `quorate-wire`'s framing.
-
-/// A frame may be 16 MiB, what comes before the peer is known 64 KiB.
-const LIMITS: StreamLimits = StreamLimits { preflight: 68 << 10, data: (16 << 20) + 5 };
-
-fn halves(stream: TcpStream, own: PeerUrl) -> (Source, Sink) {
+fn link(links: &StreamLinks, stream: TcpStream) -> StreamLink<OwnedReadHalf, OwnedWriteHalf> {
     // Many small frames are gathered by `Sessions`; the kernel must not wait for more of them.
     let _ = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
-    (
-        Source { read, decoder: StreamDecoder::new(LIMITS), first: None },
-        Sink { write, own: Some(own), mid_frame: false },
-    )
-}
-
-struct Sink {
-    write: OwnedWriteHalf,
-    /// Our URL, until it has been told.
-    own: Option<PeerUrl>,
-    /// A frame is on its way: if that is cut off, nothing may follow it.
-    mid_frame: bool,
-}
-
-#[async_trait]
-impl FrameSink for Sink {
-    async fn send(&mut self, batch: &mut VecDeque<EncodedFrame>) -> Result<(), LinkError> {
-        while let Some(frame) = batch.front().cloned() {
-            let mut framed = match self.own.take() {
-                Some(own) => encode_preflight(&own, frame, &LIMITS),
-                None => encode_data(frame, &LIMITS),
-            }
-            .map_err(LinkError::broken)?;
-            self.mid_frame = true;
-            self.write.write_all_buf(&mut framed).await.map_err(LinkError::broken)?;
-            self.mid_frame = false;
-            batch.pop_front();
-        }
-        Ok(())
-    }
-
-    async fn close(&mut self, close: &Close) {
-        let mut batch = VecDeque::from([goodbye(close).encode()]);
-        if !self.mid_frame && self.send(&mut batch).await.is_ok() && self.write.shutdown().await.is_ok() {
-            // A socket that is dropped with something unread in it takes back what it wrote: until the peer closes too.
-            let stream: &TcpStream = self.write.as_ref();
-            while stream.readable().await.is_ok() && !matches!(stream.try_read(&mut [0; 4096]), Ok(0)) {}
-        }
-    }
-}
-
-struct Source {
-    read: OwnedReadHalf,
-    decoder: StreamDecoder,
-    /// The peer's preflight, until it is handed on.
-    first: Option<Bytes>,
-}
-
-impl Source {
-    /// Who dialed, by its own account.
-    async fn introduction(&mut self) -> Result<AuthenticatedPeer, LinkError> {
-        match self.next().await? {
-            StreamFrame::Preflight { url, frame } => {
-                self.first = Some(frame);
-                Ok(AuthenticatedPeer::unauthenticated(url))
-            }
-            StreamFrame::Data { .. } => Err(LinkError::broken("no introduction")),
-        }
-    }
-
-    async fn next(&mut self) -> Result<StreamFrame, LinkError> {
-        loop {
-            if let Some(frame) = self.decoder.poll().map_err(PeerViolation::from)? {
-                return Ok(frame);
-            }
-            let mut chunk = BytesMut::with_capacity(64 << 10);
-            match self.read.read_buf(&mut chunk).await {
-                Ok(0) => return Err(LinkError::broken("the peer closed the stream")),
-                Ok(_) => self.decoder.push(chunk.freeze()),
-                Err(error) => return Err(LinkError::broken(error)),
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl FrameSource for Source {
-    async fn recv(&mut self, frames: &mut VecDeque<Bytes>) -> Result<(), LinkError> {
-        if let Some(first) = self.first.take() {
-            frames.push_back(first);
-            return Ok(());
-        }
-        // The core says whether a preflight belongs where it stands.
-        let (StreamFrame::Preflight { frame, .. } | StreamFrame::Data { frame }) = self.next().await?;
-        if let Some(close) = last_words(&frame) {
-            return Err(LinkError::Closed(close));
-        }
-        frames.push_back(frame);
-        Ok(())
-    }
-}
-
-/// TCP has no close reason, so the last frame is one: a disconnect that says the code and the words.
-fn goodbye(close: &Close) -> Frame {
-    Frame::Disconnect { reason: format!("{} {}", close.code.number(), close.reason).into() }
-}
-
-fn last_words(frame: &Bytes) -> Option<Close> {
-    // The kind stands first in a frame of ours, so that nothing else has to be read for it.
-    let goodbye = frame.starts_with(&[8, 15]).then(|| Frame::decode(frame.clone()).ok())??;
-    let words = goodbye.reason()?;
-    let (code, reason) = words.split_once(' ')?;
-    Some(Close::new(code.parse::<u64>().ok()?.into(), reason))
+    links.link(read, write)
 }
 
 // From here on: two nodes that say hello.

@@ -10,6 +10,7 @@ mod outbox;
 mod pair;
 mod pump;
 mod run;
+pub mod stream;
 mod table;
 
 pub use link::{Dialer, FrameSink, FrameSource, Link, LinkError};
@@ -58,6 +59,8 @@ struct Inner {
     /// Tasks that run.
     tasks: watch::Sender<usize>,
     farewells: Arc<Semaphore>,
+    /// Streams whose peers have not introduced themselves.
+    strangers: Arc<Semaphore>,
 }
 
 impl Sessions {
@@ -80,6 +83,7 @@ impl Sessions {
             table: Mutex::default(),
             tasks: watch::Sender::new(0),
             farewells: Arc::new(Semaphore::new(MAX_FAREWELLS)),
+            strangers: Arc::new(Semaphore::new(stream::MAX_STRANGERS)),
         })))))
     }
 

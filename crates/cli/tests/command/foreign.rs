@@ -63,7 +63,7 @@ impl Peer {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_turns_away_a_peer_of_another_version_and_both_say_why() {
     let temp = tempfile::tempdir().unwrap();
     let mut receiving = recv(temp.path(), &[]);
@@ -80,7 +80,8 @@ async fn a_receiver_turns_away_a_peer_of_another_version_and_both_say_why() {
 
     let mut run = Run::start(["recv", "--dir", text(temp.path())]);
     run.line();
-    peer.node.connect(&ticket.addresses()[0]).await.unwrap_err();
+    let error = peer.node.connect(&ticket.addresses()[0]).await.unwrap_err();
+    assert!(error.refused().is_some(), "{error:?}");
     run.says("turned away quic://127.0.0.1:");
 }
 

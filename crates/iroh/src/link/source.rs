@@ -1,7 +1,6 @@
 //! The stream that we read.
 //!
-//! The rule: the first frame is the peer's introduction, and the URL in it belongs to the key that the
-//! peer proved; no later frame is one. Whatever arrives whole is handed on before an error is.
+//! The rule: the URL in the peer's introduction belongs to the key that the peer proved, also where we dialed.
 
 use super::LinkConfig;
 use crate::{
@@ -12,59 +11,41 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use iroh::endpoint::{Connection, ReadError, RecvStream};
+use quorate_transport::sessions::stream::{Arrived, FrameReader, ReadChunks};
 use quorate_transport::{AuthenticatedPeer, FrameSource, LinkError, PeerViolation};
-use quorate_wire::{
-    Frame, FrameKind, PartialBudget, PeerUrlError, Scheme, StreamDecoder, StreamError, StreamFrame,
-    StreamLimits,
-};
+use quorate_wire::{PeerUrlError, Scheme, StreamDecoder, StreamError};
 use std::{collections::VecDeque, time::Duration};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 /// How many chunks are taken from QUIC at once.
 const CHUNKS: usize = 64;
 
 /// The reading half of a connection.
 pub(crate) struct QuicSource {
+    input: Input,
+    reader: FrameReader,
+}
+
+/// The streams of a connection, one after the other.
+struct Input {
     connection: Connection,
     stream: Option<RecvStream>,
     /// There was a stream before this one, or before the one that is awaited.
     stream_ended: bool,
-    decoder: StreamDecoder,
-    limits: StreamLimits,
-    budget: PartialBudget,
     chunks: Box<[Bytes; CHUNKS]>,
-    /// The peer's first frame, until it is handed on.
-    introduction: Introduction,
-    frame_time: Duration,
-    /// When the frame that is arriving must be whole.
-    deadline: Option<Instant>,
     close_time: Duration,
-    /// What was found behind frames that were handed on.
-    failed: Option<LinkError>,
-}
-
-enum Introduction {
-    Awaited,
-    Held(Bytes),
-    Done,
 }
 
 impl QuicSource {
     pub(super) fn new(connection: Connection, config: &LinkConfig) -> Self {
-        Self {
+        let input = Input {
             connection,
             stream: None,
             stream_ended: false,
-            decoder: StreamDecoder::with_budget(config.limits, config.budget.clone()),
-            limits: config.limits,
-            budget: config.budget.clone(),
             chunks: Box::new([const { Bytes::new() }; CHUNKS]),
-            introduction: Introduction::Awaited,
-            frame_time: config.frame_time,
-            deadline: None,
             close_time: config.close_time,
-            failed: None,
-        }
+        };
+        Self { input, reader: FrameReader::new(config.stream.clone()) }
     }
 
     /// Waits for the introduction of a peer that dialed us, and says who it is; the frame in it is handed on later.
@@ -74,7 +55,7 @@ impl QuicSource {
         let peer = self.introduced().await?;
         let by_relay = is_relay_scheme(peer.url().scheme());
         let by_address = peer.url().scheme() == Scheme::Quic;
-        let suits = match Protocol::of(&self.connection) {
+        let suits = match Protocol::of(&self.input.connection) {
             Protocol::Quorate => by_address || (by_relay && relayed),
             Protocol::Kitsune2 => by_relay,
         };
@@ -86,36 +67,16 @@ impl QuicSource {
 
     /// Waits for the peer's first frame. The URL in it is that of the key that the peer proved.
     async fn introduced(&mut self) -> Result<AuthenticatedPeer, LinkError> {
-        let (url, frame) = match self.next().await? {
-            StreamFrame::Preflight { url, frame } => (url, frame),
-            StreamFrame::Data { frame } => {
-                let kind = Frame::decode(frame).map_or(FrameKind::Unspecified, |frame| frame.kind());
-                return Err(PeerViolation::NotPreflight { kind }.into());
-            }
-        };
-        let peer = AuthenticatedPeer::new(key_of(self.connection.remote_id()), url)?;
-        self.introduction = Introduction::Held(frame);
-        Ok(peer)
+        let url = self.reader.introduction(&mut self.input).await?;
+        Ok(AuthenticatedPeer::new(key_of(self.input.connection.remote_id()), url)?)
     }
+}
 
-    /// Waits for a whole frame. Cancel safe.
-    async fn next(&mut self) -> Result<StreamFrame, LinkError> {
-        loop {
-            if let Some(frame) = self.decoder.poll().map_err(stream_error)? {
-                self.deadline = None;
-                return Ok(frame);
-            }
-            if !self.decoder.is_at_frame_border() {
-                self.deadline.get_or_insert_with(|| Instant::now() + self.frame_time);
-            }
-            self.read().await?;
-        }
-    }
-
-    /// Takes what has arrived, waiting for at least something.
-    async fn read(&mut self) -> Result<(), LinkError> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
+impl Input {
+    /// The stream that is open, or the next one that the peer opens.
+    async fn stream(&mut self) -> Result<&mut RecvStream, LinkError> {
+        match &mut self.stream {
+            Some(stream) => Ok(stream),
             none => {
                 let accepted = self.connection.accept_uni();
                 let accepted = match self.stream_ended {
@@ -124,37 +85,9 @@ impl QuicSource {
                         .await
                         .map_err(|_| LinkError::broken("the peer ended its stream and began no other"))?,
                 };
-                none.insert(accepted.map_err(|error| link_error(&self.connection, &error))?)
+                Ok(none.insert(accepted.map_err(|error| link_error(&self.connection, &error))?))
             }
-        };
-        let read = stream.read_many_chunks(&mut self.chunks[..]);
-        let read = match self.deadline {
-            Some(deadline) => timeout_at(deadline, read).await.map_err(|_| PeerViolation::FrameTimeout)?,
-            None => read.await,
-        };
-        let next_stream = Protocol::of(&self.connection) == Protocol::Kitsune2;
-        match read {
-            Ok(Some(count)) => {
-                for chunk in self.chunks.iter_mut().take(count) {
-                    self.decoder.push(std::mem::take(chunk));
-                }
-                Ok(())
-            }
-            Ok(None) | Err(ReadError::Reset(_)) if next_stream => {
-                self.forget_stream();
-                Ok(())
-            }
-            Ok(None) => Err(self.last_words().await),
-            Err(error) => Err(read_error(&self.connection, &error)),
         }
-    }
-
-    /// A Kitsune2 node whose write failed goes on with a new stream; what was unfinished on the old one is lost.
-    fn forget_stream(&mut self) {
-        self.stream = None;
-        self.stream_ended = true;
-        self.deadline = None;
-        self.decoder = StreamDecoder::with_budget(self.limits, self.budget.clone());
     }
 
     /// The peer ended its stream, which it does before it closes: its reason comes now.
@@ -164,12 +97,27 @@ impl QuicSource {
             Err(_) => LinkError::broken("the peer ended its stream and did not close"),
         }
     }
+}
 
-    /// A frame after the introduction.
-    fn data(frame: StreamFrame) -> Result<Bytes, LinkError> {
-        match frame {
-            StreamFrame::Data { frame } => Ok(frame),
-            StreamFrame::Preflight { .. } => Err(PeerViolation::SecondPreflight.into()),
+impl ReadChunks for Input {
+    async fn read(&mut self, decoder: &mut StreamDecoder) -> Result<Arrived, LinkError> {
+        self.stream().await?;
+        let Some(stream) = &mut self.stream else { return Ok(Arrived::More) };
+        match stream.read_many_chunks(&mut self.chunks[..]).await {
+            Ok(Some(count)) => {
+                for chunk in self.chunks.iter_mut().take(count) {
+                    decoder.push(std::mem::take(chunk));
+                }
+                Ok(Arrived::More)
+            }
+            // A Kitsune2 node whose write failed goes on with a new stream.
+            Ok(None) | Err(ReadError::Reset(_)) if Protocol::of(&self.connection) == Protocol::Kitsune2 => {
+                self.stream = None;
+                self.stream_ended = true;
+                Ok(Arrived::NextStream)
+            }
+            Ok(None) => Err(self.last_words().await),
+            Err(error) => Err(read_error(&self.connection, &error)),
         }
     }
 }
@@ -177,31 +125,9 @@ impl QuicSource {
 #[async_trait]
 impl FrameSource for QuicSource {
     async fn recv(&mut self, frames: &mut VecDeque<Bytes>) -> Result<(), LinkError> {
-        if matches!(self.introduction, Introduction::Awaited) {
+        if self.reader.awaits_introduction() {
             self.introduced().await?;
         }
-        if let Introduction::Held(frame) = std::mem::replace(&mut self.introduction, Introduction::Done) {
-            frames.push_back(frame);
-            return Ok(());
-        }
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        frames.push_back(Self::data(self.next().await?)?);
-        // What is there besides goes with it; an error waits for the next call.
-        while let Ok(Some(frame)) = self.decoder.poll() {
-            match Self::data(frame) {
-                Ok(frame) => frames.push_back(frame),
-                Err(error) => {
-                    self.failed = Some(error);
-                    break;
-                }
-            }
-        }
-        Ok(())
+        self.reader.recv(&mut self.input, frames).await
     }
-}
-
-fn stream_error(error: StreamError) -> LinkError {
-    if error.is_peer_violation() { PeerViolation::from(error).into() } else { LinkError::broken(error) }
 }

@@ -18,5 +18,6 @@ mod script;
 mod sends;
 mod sessions;
 mod simultaneous;
+mod streams;
 mod support;
 mod vetoes;
