@@ -36,6 +36,10 @@ const LOOK: Duration = Duration::from_millis(250);
 const CONCLUDING: Duration = Duration::from_secs(15);
 /// How long taking leave of everybody may take.
 const PARTING: Duration = Duration::from_secs(3);
+/// How often an idle connection gives a sign of life.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// After how long without one a peer counts as gone.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of each peer that wait to be written to standard output: a message of any size, and one that is on its way.
 const PEER_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add((16 << 20) - 1);
 /// The same of all peers.
@@ -323,7 +327,14 @@ async fn bind(arguments: &Arguments, hnd: Arc<TxImpHnd>) -> Result<Transport, Fa
     // Kitsune2's addresses are those of relays: without one, nobody speaks it.
     let protocols = if relay.is_some() { Protocols::Both } else { Protocols::Quorate };
     let bind_addr = arguments.listen.unwrap_or(default.bind_addr);
-    let config = IrohConfig { bind_addr, relay, protocols, ..default };
+    let config = IrohConfig {
+        bind_addr,
+        relay,
+        protocols,
+        keep_alive: KEEP_ALIVE,
+        idle_timeout: IDLE_TIMEOUT,
+        ..default
+    };
     let bound = IrohTransport::bind(config, Arc::clone(&hnd)).await;
     let imp = bound.map_err(|error| Failure::usage(format!("cannot listen: {}", chain(&error))))?;
     Ok(Transport::new(hnd, imp as Arc<dyn TxImp>))
