@@ -11,7 +11,10 @@ mod state;
 
 pub use answer::{Proof, Signers};
 
-use alloy_consensus::{Header, ReceiptEnvelope, TxEnvelope};
+/// What blocks are made of, and how to look at it.
+pub use alloy_consensus::{Eip658Value, ReceiptEnvelope, Transaction, TxEnvelope, TxReceipt};
+
+use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, keccak256};
 use fastrand::Rng;
