@@ -1,9 +1,10 @@
 //! A signer with its keys in memory.
 
+use crate::recover::address_of;
 use alloy_primitives::{Address, keccak256};
 use async_trait::async_trait;
 use bytes::Bytes;
-use k256::ecdsa::{self, SigningKey};
+use k256::ecdsa::SigningKey;
 use quorate_query::Reason;
 use quorate_query::signer::{Fetched, SignError, SignKind, SignRequest, Signature, Signed, Signer};
 use std::collections::BTreeMap;
@@ -24,11 +25,6 @@ pub struct NotAKey;
 #[error("a digest has 32 bytes, this one has {0}")]
 struct NotADigest(usize);
 
-/// Happens for no key and digest that anybody knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the curve has no signature for this digest")]
-struct CurveFailed;
-
 impl LocalSigner {
     /// Without keys.
     pub fn new() -> Self {
@@ -44,19 +40,19 @@ impl LocalSigner {
         // The library would take a shorter one for one with zeros in front.
         let secret = <[u8; 32]>::try_from(secret).map_err(|_| NotAKey)?;
         let key = SigningKey::from_slice(&secret).map_err(|_| NotAKey)?;
-        let address = Address::from_public_key(key.verifying_key());
+        let address = address_of(key.verifying_key().as_affine());
         self.keys.insert(address, key);
         Ok(address)
     }
 
     /// `r`, `s`, and the parity of the point.
-    fn sign_digest(key: &SigningKey, digest: &[u8]) -> Result<[u8; 65], ecdsa::Error> {
-        let (signature, parity) = key.sign_prehash_recoverable(digest)?;
+    fn sign_digest(key: &SigningKey, digest: &[u8]) -> [u8; 65] {
+        let (signature, parity) = key.sign_prehash_recoverable(digest);
         let mut bytes = [0; 65];
         let (scalars, last) = bytes.split_at_mut(64);
         scalars.copy_from_slice(&signature.to_bytes());
         last.fill(parity.is_y_odd().into());
-        Ok(bytes)
+        bytes
     }
 }
 
@@ -73,13 +69,12 @@ impl Signer for LocalSigner {
         let account = Address::try_from(&request.account[..]).ok();
         let key = account.and_then(|account| self.keys.get(&account)).ok_or(SignError::UnknownAccount)?;
         let message = &request.message;
-        let signed = match request.kind {
+        let bytes = match request.kind {
             SignKind::Hash => Self::sign_digest(key, keccak256(message).as_slice()),
             SignKind::Raw if message.len() == 32 => Self::sign_digest(key, message),
             SignKind::Raw => return Err(SignError::BadMessage(Reason::new(NotADigest(message.len())))),
             _ => return Err(SignError::UnknownKind),
         };
-        let bytes = signed.map_err(|_| SignError::Failed(Reason::new(CurveFailed)))?;
         let bytes = Bytes::copy_from_slice(&bytes);
         Ok(Signed::Signature(Signature { message: message.clone(), bytes }))
     }

@@ -83,5 +83,9 @@ pub fn key(number: u64) -> SigningKey {
 
 /// The address of a key.
 pub fn address(key: &SigningKey) -> Address {
-    Address::from_public_key(key.verifying_key())
+    let point = key.verifying_key().to_sec1_point(false);
+    // The first byte says how the rest is written.
+    Address::from_raw_public_key(
+        point.as_bytes().get(1..).expect("a point that is not compressed has 65 bytes"),
+    )
 }
