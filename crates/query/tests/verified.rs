@@ -2,6 +2,11 @@
 //!
 //! The rule: whoever stands still holds up its own request, and what nobody waits for any more ends.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the machine has no threads, its blocking driver and these nodes have"
+)]
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use quorate_query::pool::{Node, NodeState, Pool, PoolConfig};
