@@ -119,6 +119,6 @@ mod tests {
         let (say, heard) = channel();
         workers.run(|| std::panic::resume_unwind(Box::new(()))).expect("there is room");
         workers.run(move || assert_eq!(say.send(()), Ok(()))).expect("there is room");
-        heard.recv().expect("the next one is done");
+        heard.recv_timeout(std::time::Duration::from_secs(30)).expect("the next one is done");
     }
 }

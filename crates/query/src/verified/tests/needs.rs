@@ -84,9 +84,11 @@ fn greedy(prefix: &str, count: usize) -> Value {
 #[test]
 fn what_one_answer_needs_leaves_room_for_the_others() {
     let mut world = World::new(9, config(6));
-    for node in ["a", "b", "c", "d"] {
-        world.answer(world.place_of("value"), greedy(node, MAX_ANSWER_JOBS));
+    // Together with the request they are as many as the request itself may have.
+    for (node, count) in [("a", MAX_ANSWER_JOBS), ("b", MAX_ANSWER_JOBS), ("c", MAX_ANSWER_JOBS), ("d", 15)] {
+        world.answer(world.place_of("value"), greedy(node, count));
     }
+    assert_eq!(world.machine.jobs.len(), MAX_JOBS);
     // More than it may have: none of it is asked for.
     let before = world.total;
     world.answer(world.place_of("value"), greedy("e", MAX_ANSWER_JOBS + 1));
