@@ -77,16 +77,24 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     tally.end()
 }
 
-/// One case a line; empty lines are none.
+/// One case a line; empty lines are none. A line that cannot be read, such as one that is no UTF-8, is no case, and the next one is.
 fn lines(path: &Path, tally: &mut Tally<'_>) -> Result<(), Failure> {
     let unreadable = |error| Failure::usage(format!("{}: {error}", path.display()));
-    for line in BufReader::new(open(path).map_err(unreadable)?).lines() {
-        let line = line.map_err(unreadable)?;
-        if !line.trim().is_empty() {
-            tally.judge(serde_json::from_str(&line).map_err(|error| error.to_string()).as_ref());
+    let mut reader = BufReader::new(open(path).map_err(unreadable)?);
+    let (mut line, mut first) = (Vec::new(), true);
+    while reader.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
+        let text = if std::mem::take(&mut first) { without_mark(&line) } else { &line };
+        if !text.trim_ascii().is_empty() {
+            tally.judge(serde_json::from_slice(text).map_err(|error| error.to_string()).as_ref());
         }
+        line.clear();
     }
     Ok(())
+}
+
+/// Without the byte order mark that some editors write.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// One case, or an array of them.
@@ -94,7 +102,7 @@ fn whole(path: &Path, tally: &mut Tally<'_>) -> Result<(), Failure> {
     let unreadable = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
     let mut text = Vec::new();
     open(path).and_then(|mut file| file.read_to_end(&mut text)).map_err(|error| unreadable(&error))?;
-    match serde_json::from_slice(&text).map_err(|error| unreadable(&error))? {
+    match serde_json::from_slice(without_mark(&text)).map_err(|error| unreadable(&error))? {
         Value::Array(cases) => cases.iter().for_each(|case| tally.judge(Ok(case))),
         case => tally.judge(Ok(&case)),
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::process::{Command, Output};
 
-fn check(arguments: &[&str], cases: &str) -> Output {
+fn check(arguments: &[&str], cases: impl AsRef<[u8]>) -> Output {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("cases");
     fs::write(&file, cases).expect("a file can be written");
@@ -40,7 +40,7 @@ fn each_case_gets_a_verdict_and_a_lie_its_place() {
     let call = json!({ "request": { "method": "eth_call", "params": [] }, "responses": [{ "id": 1, "result": "0x" }] });
     let all = json!([honest, signed, unsigned, lie, nothing, call]);
 
-    let output = check(&["--json"], &all.to_string());
+    let output = check(&["--json"], all.to_string());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let verdicts: Vec<Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -50,7 +50,7 @@ fn each_case_gets_a_verdict_and_a_lie_its_place() {
     assert_eq!(verdicts[2]["path"], "$.in3.proof.signatures");
     assert!(verdicts[0]["value"]["balance"].is_string());
 
-    let people = text(&check(&[], &all.to_string()).stdout);
+    let people = text(&check(&[], all.to_string()).stdout);
     assert!(people.contains("3: rejected at $.result: it differs from what is proven"), "{people}");
 }
 
@@ -64,7 +64,7 @@ fn what_was_expected_decides_the_exit_code() {
         ("reject", lines.clone(), 1),
         ("reject", lie.to_string(), 0),
     ] {
-        let output = check(&["--expect", expect, "--jsonl"], &cases);
+        let output = check(&["--expect", expect, "--jsonl"], cases);
         assert_eq!(output.status.code(), Some(code), "{expect}: {}", text(&output.stderr));
     }
 }
@@ -78,11 +78,82 @@ fn what_is_no_case_is_said_and_the_others_are_judged_all_the_same() {
         "{}",
         "{\"request\": {\"method\": \"eth_getBalance\", \"params\": [1]}, \"responses\": [1]}",
     ] {
-        let output = check(&["--json", "--jsonl"], &format!("{broken}\n{honest}\n"));
+        let output = check(&["--json", "--jsonl"], format!("{broken}\n{honest}\n"));
         assert_eq!(output.status.code(), Some(2));
         let lines = text(&output.stdout);
         assert!(lines.contains("\"broken\"") && lines.contains("\"consistent\""), "{lines}");
     }
     assert_eq!(check(&["--jsonl"], "").status.code(), Some(2));
     assert_eq!(check(&[], "[]").status.code(), Some(2));
+}
+
+#[test]
+fn a_line_that_is_no_text_stops_no_other() {
+    let (honest, lie) = cases();
+    let mut lines = b"\xef\xbb\xbf".to_vec();
+    lines.extend(format!("{honest}\r\n\r\n   \n").bytes());
+    lines.extend(b"{\"request\": \"\xff\xfe\"}\n\xff\n\0\n");
+    lines.extend(format!("{lie}\r\n{honest}").bytes());
+    let output = check(&["--json", "--jsonl"], &lines);
+    let verdicts: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let words: Vec<_> = verdicts.iter().map(|verdict| verdict["verdict"].as_str().unwrap()).collect();
+    assert_eq!(words, ["consistent", "broken", "broken", "broken", "rejected", "consistent"]);
+    assert!(verdicts[1]["reason"].is_string());
+    assert_eq!(output.status.code(), Some(2), "three were not judged");
+
+    let file = [b"\xef\xbb\xbf".as_slice(), honest.to_string().as_bytes(), b"\r\n"].concat();
+    assert_eq!(check(&["--expect", "accept"], file).status.code(), Some(0));
+}
+
+#[test]
+fn members_that_others_write_otherwise_change_no_verdict() {
+    let (honest, _) = cases();
+    let with = |name: &str, value: Value| {
+        let mut case = honest.clone();
+        case[name] = value;
+        case.to_string()
+    };
+    let mut lines = vec![honest.to_string()];
+    for chain in [json!(1), json!("0x1"), json!("1"), json!(null), json!("mainnet"), json!([])] {
+        lines.push(with("chainId", chain));
+    }
+    for responses in [honest["responses"][0].clone(), json!(honest["responses"][0].to_string())] {
+        lines.push(with("responses", responses));
+    }
+    for (name, value) in
+        [("finality", json!("10")), ("signers", json!(null)), ("proof", json!(null)), ("why", json!(1e300))]
+    {
+        lines.push(with(name, value));
+    }
+    let output = check(&["--expect", "accept", "--jsonl"], lines.join("\n"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+}
+
+#[test]
+fn responses_that_are_nothing_are_judged_and_never_believed() {
+    let (honest, _) = cases();
+    let with = |responses: Value| {
+        let mut case = honest.clone();
+        case["responses"] = responses;
+        case.to_string()
+    };
+    let odd = [
+        json!([]),
+        json!([null]),
+        json!({}),
+        json!(7),
+        json!(""),
+        json!("<html>"),
+        json!([true, -1, 1.5]),
+        json!([[], [[]], {}]),
+        json!(["\u{0001}"]),
+        json!([{ "result": {}, "in3": 7 }]),
+        json!([{ "result": "0x1", "in3": { "proof": "none" } }]),
+        json!([{ "error": "no" }]),
+    ];
+    let lines: Vec<_> = odd.into_iter().map(with).collect();
+    let output = check(&["--json", "--expect", "reject", "--jsonl"], lines.join("\n"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stdout).lines().count(), lines.len());
 }

@@ -96,6 +96,20 @@ fn who_wants_anchored_answers_gets_no_others() {
         query(&nodes, &["--anchored", "--trusted", &trusted, "eth_getBalance", &nodes.account, "latest"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("anchored: its block has the trusted hash"), "{}", err(&output));
+    // Numbers and hashes as people copy them.
+    let trusted = format!("0x17:{}", nodes.chain.blocks()[23].hash.to_string().to_uppercase());
+    let arguments = [
+        "--anchored",
+        "--chain-id",
+        "0x1",
+        "--trusted",
+        &trusted,
+        "eth_getBalance",
+        &nodes.account,
+        "latest",
+    ];
+    let output = query(&nodes, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What was learned: typed values in which only what a proof covers has a place.
 //!
-//! The rule: fields that nothing proves (gas used by a transaction, total difficulty, a block's size, the
-//! index of a log in its block) are not here. Who wants them reads the node's JSON, and knows what that is.
+//! The rule: fields that nothing proves (gas used by a transaction, total difficulty, a block's size) are not here; what
+//! only some proofs show (the index of a log in its block) is there where it was shown. Who wants them reads the node's JSON, and knows what that is.
 
 mod json;
 
@@ -102,6 +102,10 @@ pub struct Receipt {
     pub succeeded: Option<bool>,
     /// Gas used in the block up to and with it.
     pub cumulative_gas_used: u64,
+    /// What a unit of gas cost, in wei.
+    pub effective_gas_price: u128,
+    /// The place of its first log among all logs of the block; not proven but for a block's first receipt.
+    pub first_log: Option<u64>,
     /// Its logs, in order.
     pub logs: Vec<Log>,
 }
@@ -130,4 +134,6 @@ pub struct PlacedLog {
     pub transaction_index: u64,
     /// Its place among the logs of that transaction, from 0.
     pub index_in_transaction: u64,
+    /// Its place among the logs of the block, from 0 (`logIndex`); not proven unless the proof has all receipts before.
+    pub index_in_block: Option<u64>,
 }

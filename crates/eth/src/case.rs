@@ -3,14 +3,14 @@
 //! A case is a JSON object
 //! `{"request": {"method", "params"}, "proof": "standard"|"full"|"none", "signers": [ADDRESS…],
 //! "chainId", "finality", "responses": [RESPONSE…]}`. A response is a JSON value, or a string that holds the
-//! raw body. `registryId` (what signers sign beside block and number) and `trustedHashes` (an object from
-//! block number to hash) may be there. Other members are ignored.
+//! raw body; one that stands for itself is an array of one. `registryId` (what signers sign beside block and number) and
+//! `trustedHashes` (an object from block number, decimal or hex, to hash) may be there. Other members are ignored.
 //!
 //! The rule: answers are heard in order, the first that can be verified counts, and one that proves nothing
 //! never ends the matter.
 
 use crate::error::{QuestionError, Reason, Rejected};
-use crate::json::Json;
+use crate::json::{Json, block_number};
 use crate::question::Question;
 use crate::trust::Trust;
 use crate::verify::{Depth, Verdict, verify};
@@ -59,6 +59,8 @@ pub enum Judgement {
         /// What it is instead of a proof.
         what: Unproven,
     },
+    /// There is no response.
+    Unanswered,
     /// All responses are refused.
     Rejected {
         /// The position of the last.
@@ -80,16 +82,16 @@ impl Case {
         let method = request.need("method").and_then(|method| method.text()).map_err(malformed)?;
         let question = Question::parse(method, request.at("params").value())?;
         let responses = case.need("responses").map_err(malformed)?;
-        let items = responses.items().map_err(malformed)?;
-        if items.len() > MAX_ENTRIES {
+        let given = match responses.value() {
+            Value::Array(several) => several.clone(),
+            one => vec![one.clone()],
+        };
+        if given.len() > MAX_ENTRIES {
             return Err(malformed(responses.reject(Reason::TooMany { max: MAX_ENTRIES })));
-        }
-        if items.len() == 0 {
-            return Err(malformed(responses.malformed("an array that holds a response")));
         }
         let depth = depth(case).map_err(malformed)?;
         let trust = trust(case).map_err(malformed)?;
-        Ok(Self { question, trust, depth, responses: items.map(|item| item.value().clone()).collect() })
+        Ok(Self { question, trust, depth, responses: given })
     }
 
     /// The question that was asked.
@@ -112,11 +114,7 @@ impl Case {
                 Err(why) => rejected = Some(Judgement::Rejected { response, why }),
             }
         }
-        let nothing = || {
-            let path = "$.responses".to_owned();
-            Judgement::Rejected { response: 0, why: Rejected { path, reason: Reason::Missing } }
-        };
-        unproven.or(rejected).unwrap_or_else(nothing)
+        unproven.or(rejected).unwrap_or(Judgement::Unanswered)
     }
 
     fn hear(&self, given: &Value) -> Result<Verdict, Rejected> {
@@ -133,6 +131,8 @@ impl Case {
 /// The JSON of a node's raw answer. The binary form of IN3 is refused by name.
 pub fn parse_body(body: &[u8]) -> Result<Value, Rejected> {
     let refuse = |expected| Rejected { path: "$".to_owned(), reason: Reason::Malformed { expected } };
+    // A byte order mark says nothing that JSON does not.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match body.trim_ascii_start().first() {
         Some(b'{' | b'[' | b'"') => {}
         _ if body.trim_ascii() == b"null" => {}
@@ -170,7 +170,8 @@ fn trust(case: &Json<'_>) -> Result<Trust, Rejected> {
     }
     if let Some(hashes) = case.find("trustedHashes") {
         for (number, hash) in hashes.members()? {
-            let number = number.parse().map_err(|_| hash.malformed("the hash of a block by its number"))?;
+            let number = block_number(number);
+            let number = number.ok_or_else(|| hash.malformed("the hash of a block by its number"))?;
             trust.hashes.insert(number, hash.hash()?);
         }
     }

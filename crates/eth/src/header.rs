@@ -183,20 +183,11 @@ impl Encodable for Header {
 }
 
 impl Seal {
-    /// From `mixHash` and `nonce`, or from `sealFields`, whose items are encoded; where both are there,
-    /// they must agree.
+    /// From `mixHash` and `nonce`, or from `sealFields`, whose items are encoded; whatever is there besides must agree.
     fn from_json(block: &Json<'_>) -> Result<Self, Rejected> {
-        let (mix_hash, nonce) = (block.find("mixHash"), block.find("nonce"));
-        let ethash = match (mix_hash, nonce) {
-            (Some(mix_hash), Some(nonce)) => {
-                Some(Self::Ethash { mix_hash: mix_hash.hash()?, nonce: nonce.fixed()? })
-            }
-            _ => None,
-        };
         let Some(seal_fields) = block.find("sealFields") else {
-            return ethash.ok_or_else(|| {
-                block.at(if mix_hash.is_none() { "mixHash" } else { "nonce" }).reject(Reason::Missing)
-            });
+            let (mix_hash, nonce) = (block.need("mixHash")?.hash()?, block.need("nonce")?.fixed()?);
+            return Ok(Self::Ethash { mix_hash, nonce });
         };
         let items = seal_fields.list_of_bytes(2)?;
         let [first, second] =
@@ -206,10 +197,17 @@ impl Seal {
         }
         let seal = Self::read(&mut &[&first[..], &second[..]].concat()[..])
             .map_err(|_| seal_fields.malformed("two items of RLP"))?;
-        match ethash {
-            Some(ethash) if ethash != seal => Err(seal_fields.differs("mixHash and nonce")),
-            _ => Ok(seal),
+        let (sealed_mix, sealed_nonce) = match &seal {
+            Self::Ethash { mix_hash, nonce } => (Some(*mix_hash), Some(*nonce)),
+            Self::Other(_) => (None, None),
+        };
+        if let Some(told) = block.find("mixHash") {
+            told.expect(Some(told.hash()?), sealed_mix, "sealFields")?;
         }
+        if let Some(told) = block.find("nonce") {
+            told.expect(Some(told.fixed()?), sealed_nonce, "sealFields")?;
+        }
+        Ok(seal)
     }
 
     /// From the two encoded items at the front of `body`.
@@ -297,10 +295,14 @@ fn miner(block: &Json<'_>) -> Result<Address, Rejected> {
     Ok(address)
 }
 
-/// `receiptsRoot`, which some nodes call `receiptRoot`.
+/// `receiptsRoot`, which some nodes call `receiptRoot`; where both are there, they must agree.
 fn receipts_root(block: &Json<'_>) -> Result<B256, Rejected> {
-    let root = block.need("receiptsRoot").or_else(|missing| block.find("receiptRoot").ok_or(missing));
-    root?.hash()
+    let (root, other) = (block.find("receiptsRoot"), block.find("receiptRoot"));
+    let hash = root.or(other).ok_or_else(|| block.at("receiptsRoot").reject(Reason::Missing))?.hash()?;
+    if let Some(other) = other {
+        other.expect(other.hash()?, hash, "receiptsRoot")?;
+    }
+    Ok(hash)
 }
 
 #[cfg(test)]

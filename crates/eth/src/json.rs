@@ -1,7 +1,8 @@
 //! Reading JSON that a stranger wrote, with the place of every value at hand for the error.
 //!
-//! The rule: numbers are JSON integers or hex strings, as nodes write both; a hex number may have an odd
-//! count of digits and leading zeros, and addresses and hashes may lack theirs. Beyond that nothing is guessed.
+//! The rule: numbers are JSON integers of up to 64 bits or hex strings, as nodes write both; a hex number may have an odd
+//! count of digits and leading zeros, and addresses and hashes may lack theirs. Beyond that nothing is guessed: a JSON
+//! number that is larger, or no integer, has lost digits on its way here.
 
 use crate::error::{Reason, Rejected};
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, hex};
@@ -39,6 +40,11 @@ impl<'a> Json<'a> {
     pub(crate) fn find(&'a self, name: &'a str) -> Option<Self> {
         let member = self.at(name);
         (!member.value.is_null()).then_some(member)
+    }
+
+    /// The member, null included, unless it is missing: a null says that there is nothing.
+    pub(crate) fn told(&'a self, name: &'a str) -> Option<Self> {
+        self.value.get(name).map(|value| Self { value, place: Place::Member(self, name) })
     }
 
     /// The member; missing and null are an error.
@@ -88,8 +94,9 @@ impl<'a> Json<'a> {
     /// A number of up to 256 bits.
     pub(crate) fn u256(&self) -> Result<U256, Rejected> {
         const EXPECTED: &str = "a number";
-        if let Some(number) = self.value.as_u64() {
-            return Ok(U256::from(number));
+        if let Value::Number(number) = self.value {
+            let whole = number.as_u64().map(U256::from);
+            return whole.ok_or_else(|| self.malformed("an integer of up to 64 bits, or a number in hex"));
         }
         let digits = self.hex_digits(EXPECTED)?.trim_start_matches('0');
         if digits.len() > 64 {
@@ -148,6 +155,21 @@ impl<'a> Json<'a> {
         Ok(Address(self.fixed()?))
     }
 
+    /// The member's items, each read, at most `max`; a list that is missing or null is an empty one.
+    pub(crate) fn list<T>(
+        &self,
+        name: &str,
+        max: usize,
+        read: impl Fn(&Json<'_>) -> Result<T, Rejected>,
+    ) -> Result<Vec<T>, Rejected> {
+        let Some(list) = self.find(name) else { return Ok(Vec::new()) };
+        let items = list.items()?;
+        if items.len() > max {
+            return Err(list.reject(Reason::TooMany { max }));
+        }
+        items.map(|item| read(&item)).collect()
+    }
+
     /// An array of bytes in hex, such as the nodes of a proof; at most `max`.
     pub(crate) fn list_of_bytes(&self, max: usize) -> Result<Vec<Bytes>, Rejected> {
         let items = self.items()?;
@@ -159,7 +181,13 @@ impl<'a> Json<'a> {
 
     fn hex_digits(&self, expected: &'static str) -> Result<&'a str, Rejected> {
         let text = self.value.as_str().ok_or_else(|| self.malformed(expected))?;
-        text.strip_prefix("0x").ok_or_else(|| self.malformed(expected))
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        digits.ok_or_else(|| self.malformed(expected))
+    }
+
+    /// Whether it is one of the forms in which nodes write that there are no bytes.
+    pub(crate) fn is_empty_text(&self) -> bool {
+        matches!(self.value.as_str(), Some("" | "0x" | "0X"))
     }
 
     /// An error unless the value read is the one that `from` names.
@@ -200,6 +228,15 @@ impl<'a> Json<'a> {
     }
 }
 
+/// The name of a block in an object's keys: its number in decimal or in hex.
+pub(crate) fn block_number(text: &str) -> Option<u64> {
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let (digits, radix) = hex.map_or((text, 10), |digits| (digits, 16));
+    // Numbers may be written with a sign, which no node writes.
+    let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    plain.then(|| u64::from_str_radix(digits, radix).ok()).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,8 +249,11 @@ mod tests {
             "0x7",
             "0x07",
             "0x",
+            "0X7",
             "0x000000000000000000000000000000000000000000000000000000000000000000001",
             "7",
+            1e3,
+            18_446_744_073_709_551_616_f64,
             -1,
             1.5,
             "0xg",
@@ -227,7 +267,24 @@ mod tests {
         let none = None;
         assert_eq!(
             read,
-            [Some(7), Some(7), Some(7), Some(0), Some(1), none, none, none, none, none, none, none, none]
+            [
+                Some(7),
+                Some(7),
+                Some(7),
+                Some(0),
+                Some(7),
+                Some(1),
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                none,
+                none
+            ]
         );
     }
 

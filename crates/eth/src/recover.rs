@@ -7,10 +7,10 @@
 
 use alloy_consensus::{Transaction as _, TxEnvelope};
 use alloy_primitives::{Address, B256, U256};
-use k256::elliptic_curve::ops::{LinearCombination, Reduce};
+use k256::elliptic_curve::ops::{MulByGeneratorVartime, Reduce};
 use k256::elliptic_curve::point::DecompressPoint;
 use k256::elliptic_curve::scalar::IsHigh;
-use k256::elliptic_curve::sec1::ToEncodedPoint;
+use k256::elliptic_curve::sec1::ToSec1Point;
 use k256::elliptic_curve::{Group, PrimeField};
 use k256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 
@@ -22,21 +22,25 @@ pub(crate) fn recover(r: U256, s: U256, odd: bool, message: B256) -> Option<Addr
 /// The same with either `s`.
 fn recover_any(r: U256, s: U256, odd: bool, message: B256) -> Option<Address> {
     let (r_bytes, s) = (FieldBytes::from(r.to_be_bytes()), scalar(s)?);
-    let inverse = Option::<Scalar>::from(scalar(r)?.invert())?;
+    let r = scalar(r)?;
+    // Nothing here is secret: it need not take the same time for all.
+    let inverse = Option::<Scalar>::from(r.invert_vartime()).filter(|_| !bool::from(r.is_zero()))?;
     if bool::from(s.is_zero()) {
         return None;
     }
     let point: Option<AffinePoint> = AffinePoint::decompress(&r_bytes, u8::from(odd).into()).into();
-    let digest = <Scalar as Reduce<k256::U256>>::reduce_bytes(&FieldBytes::from(message.0));
+    let digest = <Scalar as Reduce<FieldBytes>>::reduce(&FieldBytes::from(message.0));
     let (of_generator, of_point) = (-(inverse * digest), inverse * s);
     let point = ProjectivePoint::from(point?);
-    let key = ProjectivePoint::lincomb(&ProjectivePoint::GENERATOR, &of_generator, &point, &of_point);
-    if bool::from(key.is_identity()) {
-        return None;
-    }
-    let encoded = key.to_affine().to_encoded_point(false);
+    let key = ProjectivePoint::mul_by_generator_and_mul_add_vartime(&of_generator, &of_point, &point);
+    (!bool::from(key.is_identity())).then(|| address_of(&key.to_affine()))
+}
+
+/// The address of a public key, which is not the point at infinity.
+pub(crate) fn address_of(key: &AffinePoint) -> Address {
+    let point = key.to_sec1_point(false);
     // The first byte says how the rest is written.
-    encoded.as_bytes().get(1..).map(Address::from_raw_public_key)
+    point.as_bytes().get(1..).map(Address::from_raw_public_key).unwrap_or_default()
 }
 
 /// Who sent a transaction; nobody where its signature is nobody's. The oldest ones, which name no chain, may have either `s`: until
@@ -72,7 +76,7 @@ mod tests {
             let message = B256::from(message);
             let secret = keccak256(secret);
             let key = SigningKey::from_slice(secret.as_slice()).expect("a hash is a key");
-            let (signature, parity) = key.sign_prehash_recoverable(message.as_slice()).expect("it signs");
+            let (signature, parity) = key.sign_prehash_recoverable(message.as_slice());
             let mut bytes = signature.to_bytes();
             if wrong {
                 bytes[flip] ^= 1;
@@ -80,7 +84,7 @@ mod tests {
             let (r, s) = (U256::from_be_slice(&bytes[..32]), U256::from_be_slice(&bytes[32..]));
             let found = recover(r, s, parity.is_y_odd(), message);
             prop_assert_eq!(found, by_library(r, s, parity.is_y_odd(), message));
-            let signer = Address::from_public_key(key.verifying_key());
+            let signer = address_of(key.verifying_key().as_affine());
             prop_assert_eq!(found == Some(signer), !wrong);
         }
 
@@ -88,8 +92,8 @@ mod tests {
         fn any_numbers_are_judged_as_the_library_judges_them(
             r: [u8; 32], s: [u8; 32], message: [u8; 32], odd: bool, edge in any::<u8>(),
         ) {
-            let order = k256::elliptic_curve::bigint::Encoding::to_be_bytes(&<k256::Secp256k1 as k256::elliptic_curve::Curve>::ORDER);
-            let order = U256::from_be_bytes(order);
+            // SEC 2, 2.4.1.
+            let order = alloy_primitives::uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
             let pick = |bytes, edge| match edge % 8 {
                 0 => U256::ZERO,
                 1 => order,

@@ -158,6 +158,18 @@ fn expect_block(wanted: BlockId, header: &Header, hash: B256, told: &Json<'_>) -
     }
 }
 
+/// An error unless the name under which something stands in an object is the one that belongs to it.
+fn expect_name<T: PartialEq>(
+    given: &Json<'_>,
+    name: &str,
+    read: impl Fn(&Json<'_>) -> Result<T, Rejected>,
+    wanted: T,
+) -> Result<(), Rejected> {
+    let name = Value::String(name.to_owned());
+    let read = read(&Json::root(&name)).map_err(|rejected| given.reject(rejected.reason))?;
+    given.expect(read, wanted, "what its name says")
+}
+
 /// The value at `key` in a trie of which `nodes` is the proof, and `None` if it is proven that there is none.
 fn look_up(root: B256, key: &[u8], nodes: &Json<'_>) -> Result<Option<Bytes>, Rejected> {
     let proof = nodes.list_of_bytes(MAX_NODES)?;

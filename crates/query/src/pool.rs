@@ -6,12 +6,14 @@
 
 mod config;
 mod node;
+mod nodes;
 mod record;
 mod snapshot;
 mod store;
 
 pub use config::PoolConfig;
 pub use node::{Capabilities, Filter, Node, NodeId};
+pub use nodes::Nodes;
 pub use snapshot::{NodeSnapshot, NodeState, PoolSnapshot};
 pub use store::PoolStoreError;
 
@@ -209,7 +211,8 @@ impl Pool {
         }
     }
 
-    /// A node says that a signer did not sign. The signer is held to be offline when two different nodes say so.
+    /// A node says that a signer did not sign. The signer is held to be offline when two different nodes say so within
+    /// [`PoolConfig::offline`].
     ///
     /// True when that is the case now.
     pub fn report_offline(&mut self, now: Mono, signer: NodeId, by: NodeId) -> bool {

@@ -1,7 +1,7 @@
 //! Answers that carry their proof: one request, asked of several nodes until one answer is verified.
 //!
 //! The rule: the first answer that can be verified wins, in the order of arrival, and nothing else ever does. A refusal, `null` or an
-//! empty list without proof never ends a race alone; a lie and trouble on the way are different records in the [`Pool`].
+//! empty list without proof never ends a race alone; a lie and trouble on the way are different records in the [`Pool`](crate::pool::Pool).
 //! Whatever nodes do, a request ends by its deadline, and says what every node did.
 //!
 //! Drive it like every machine: after any `handle_*`, drain [`Verified::poll_output`], then wait until
@@ -9,21 +9,26 @@
 
 #[cfg(feature = "blocking")]
 mod blocking;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod builder;
 #[cfg(feature = "tokio")]
 mod client;
 mod config;
 mod job;
+mod needs;
 mod outputs;
 mod report;
 mod rounds;
 mod verifier;
 
 #[cfg(feature = "blocking")]
-pub use blocking::{BlockingHttp, BlockingTransport, BlockingVerified};
+pub use blocking::{BlockingHttp, BlockingTransport, BlockingVerified, Waiting};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use builder::VerifiedBuilder;
 #[cfg(feature = "tokio")]
 pub use client::{Clients, Transport, VerifiedClient};
 pub use config::VerifiedConfig;
-pub use job::{MAX_DEPTH, MAX_JOBS};
+pub use job::{MAX_ALL_JOBS, MAX_ANSWER_JOBS, MAX_DEPTH, MAX_JOBS};
 pub use outputs::{ExchangeId, SignId, State, VerifiedOutput};
 pub use report::{
     MAX_HISTORY, QuestionEnd, QuestionReport, Success, VerifiedError, VerifiedFailure, VerifiedReport,
@@ -31,11 +36,11 @@ pub use report::{
 pub use verifier::{Context, Parts, Prepared, SubRequest, Unproven, Verdict, Verifier};
 
 use crate::error::{Fault, PeerError};
-use crate::pool::{NodeEvent, NodeId, Pool};
+use crate::pool::{NodeEvent, NodeId, Nodes};
 use crate::signer::{SignError, Signed};
 use bytes::Bytes;
 use fastrand::Rng;
-use job::{Arrived, Job, Jobs, Part, Settled, Stage};
+use job::{Arrived, Budget, Jobs, Part, Settled, Stage};
 use quorate_base::Mono;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -43,7 +48,8 @@ use std::sync::Arc;
 /// The request itself among its jobs.
 const ROOT: usize = 0;
 
-/// One request and all that it needs. The pool is the caller's, and shared by all requests.
+/// One request and all that it needs. The pool is the caller's, and shared by all requests: a [`Pool`](crate::pool::Pool), or one
+/// behind a lock, which is then held for single steps and never while the verifier is at work.
 pub struct Verified<V: Verifier> {
     verifier: Arc<V>,
     config: VerifiedConfig,
@@ -76,7 +82,7 @@ impl<V: Verifier> Verified<V> {
     /// Starts a request. `seed` draws the nodes and the jitter.
     pub fn new(
         now: Mono,
-        pool: &mut Pool,
+        pool: &mut dyn Nodes,
         verifier: Arc<V>,
         request: V::Request,
         config: VerifiedConfig,
@@ -98,7 +104,7 @@ impl<V: Verifier> Verified<V> {
             signings: 0,
             random: Rng::with_seed(seed),
         };
-        match machine.jobs.need(&machine.verifier, None, SubRequest::Query(request)) {
+        match machine.jobs.need(&machine.verifier, None, Budget::OWN, SubRequest::Query(request)) {
             Ok(root) => machine.ready.push_back(root),
             Err(failure) => machine.end(now, Err(failure)),
         }
@@ -108,12 +114,18 @@ impl<V: Verifier> Verified<V> {
 
     /// A node answered: the whole response objects, in the order of the calls. One that is late changes nothing, unless
     /// answers are [audited](VerifiedConfig::audit).
-    pub fn handle_answers(&mut self, now: Mono, pool: &mut Pool, exchange: ExchangeId, answers: Vec<Bytes>) {
+    pub fn handle_answers(
+        &mut self,
+        now: Mono,
+        pool: &mut dyn Nodes,
+        exchange: ExchangeId,
+        answers: Vec<Bytes>,
+    ) {
         let Some(Flight { node, url, sent, .. }) = self.flying.remove(&exchange) else {
             self.late += 1;
             return;
         };
-        let answer = Arrived { exchange, node, url, answers, sent, came: now };
+        let answer = Arrived { exchange, node, url, answers, sent, came: now, budget: None };
         match self.ended {
             None => {
                 self.judge(now, pool, answer, true);
@@ -124,7 +136,13 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// A node could not be asked, or what came is no answer.
-    pub fn handle_failure(&mut self, now: Mono, pool: &mut Pool, exchange: ExchangeId, error: PeerError) {
+    pub fn handle_failure(
+        &mut self,
+        now: Mono,
+        pool: &mut dyn Nodes,
+        exchange: ExchangeId,
+        error: PeerError,
+    ) {
         let Some(flight) = self.flying.remove(&exchange) else {
             self.late += 1;
             return;
@@ -144,7 +162,7 @@ impl<V: Verifier> Verified<V> {
     pub fn handle_signed(
         &mut self,
         now: Mono,
-        pool: &mut Pool,
+        pool: &mut dyn Nodes,
         id: SignId,
         signed: Result<Signed, SignError>,
     ) {
@@ -167,7 +185,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Mono, pool: &mut Pool) {
+    pub fn handle_timeout(&mut self, now: Mono, pool: &mut dyn Nodes) {
         if self.ended.is_some() {
             self.give_up_audits(now, pool);
             return;
@@ -242,14 +260,14 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// Does what can be done without waiting.
-    fn go_on(&mut self, now: Mono, pool: &mut Pool) {
+    fn go_on(&mut self, now: Mono, pool: &mut dyn Nodes) {
         while self.ended.is_none() {
             let Some(at) = self.ready.pop_front() else { break };
             self.step(now, pool, at);
         }
     }
 
-    fn step(&mut self, now: Mono, pool: &mut Pool, at: usize) {
+    fn step(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         let Some(job) = self.jobs.get(at) else { return };
         match &job.stage {
             Stage::Preparing => match self.jobs.settled(&job.needs) {
@@ -261,97 +279,6 @@ impl<V: Verifier> Verified<V> {
             // Two things that it waited for may have come together: it goes on once.
             Stage::Signing(_) | Stage::Pausing { .. } | Stage::Done(_) | Stage::Failed(_) => {}
         }
-    }
-
-    /// Everything that the job needs is there.
-    fn prepare(&mut self, now: Mono, pool: &mut Pool, at: usize) {
-        let Some(job) = self.jobs.get(at) else { return };
-        let request = match &job.what {
-            SubRequest::Sign(_) => return self.ask_signer(at),
-            SubRequest::Query(request) => request.clone(),
-        };
-        match self.verifier.prepare(&request, Parts { jobs: &self.jobs }) {
-            Prepared::Send => self.next_round(now, pool, at),
-            Prepared::Local(value) => self.finish(now, at, Ok(Part::Value(value)), None),
-            Prepared::Refuse(reason) => self.finish(now, at, Err(VerifiedFailure::Refused(reason)), None),
-            Prepared::Need(needed) => match self.need(at, needed) {
-                Ok(needs) => {
-                    if let Some(job) = self.jobs.get_mut(at) {
-                        job.needs = needs;
-                    }
-                }
-                Err(failure) => self.finish(now, at, Err(failure), None),
-            },
-        }
-    }
-
-    fn ask_signer(&mut self, at: usize) {
-        self.signings += 1;
-        let Some(job) = self.jobs.get(at) else { return };
-        let SubRequest::Sign(request) = &job.what else { return };
-        let shown = job.fetched.iter().filter_map(|(call, from)| match &self.jobs.get(*from)?.stage {
-            Stage::Done(Part::Value(value)) => Some((call.clone(), self.verifier.show(value))),
-            _ => None,
-        });
-        let (fetched, request) = (shown.collect(), request.clone());
-        let id = SignId { job: number(at), time: self.signings };
-        self.outputs.push_back(VerifiedOutput::Sign { id, request, fetched });
-        if let Some(job) = self.jobs.get_mut(at) {
-            job.stage = Stage::Signing(id);
-        }
-    }
-
-    /// A signer wants to know something first.
-    fn fetch(&mut self, at: usize, calls: Vec<crate::call::Call>) -> Result<(), VerifiedFailure> {
-        if calls.is_empty() {
-            return Err(VerifiedFailure::NoProgress);
-        }
-        for call in calls {
-            let request = self.verifier.request(&call).map_err(VerifiedFailure::Refused)?;
-            let (from, _) = self.need_one(at, SubRequest::Query(request))?;
-            let Some(job) = self.jobs.get_mut(at) else { continue };
-            if job.fetched.iter().any(|(_, there)| *there == from) {
-                return Err(VerifiedFailure::NoProgress);
-            }
-            job.fetched.push((call, from));
-            job.needs.push(from);
-            job.stage = Stage::Preparing;
-        }
-        Ok(())
-    }
-
-    /// Adds what a job needs. An error when all of it was there already: it would go on for ever.
-    fn need(
-        &mut self,
-        at: usize,
-        needed: Vec<SubRequest<V::Request>>,
-    ) -> Result<Vec<usize>, VerifiedFailure> {
-        let mut needs = Vec::with_capacity(needed.len());
-        let mut open = false;
-        for what in needed {
-            let (job, finished) = self.need_one(at, what)?;
-            open |= !finished;
-            needs.push(job);
-        }
-        match self.jobs.settled(&needs) {
-            _ if open => Ok(needs),
-            Settled::Failed(failure) => Err(failure),
-            _ => Err(VerifiedFailure::NoProgress),
-        }
-    }
-
-    /// The job for something that is needed, and whether it has ended.
-    fn need_one(
-        &mut self,
-        at: usize,
-        what: SubRequest<V::Request>,
-    ) -> Result<(usize, bool), VerifiedFailure> {
-        let before = self.jobs.len();
-        let job = self.jobs.need(&self.verifier, Some(at), what)?;
-        if self.jobs.len() > before {
-            self.ready.push_back(job);
-        }
-        Ok((job, self.jobs.get(job).is_some_and(Job::is_finished)))
     }
 
     /// A job has ended; those that wait for it go on.
@@ -428,7 +355,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// An answer that lost the race is held to its proof all the same.
-    fn audit(&mut self, now: Mono, pool: &mut Pool, answer: &Arrived) {
+    fn audit(&mut self, now: Mono, pool: &mut dyn Nodes, answer: &Arrived) {
         self.audited += 1;
         match self.verdict(answer) {
             Some(Verdict::Lie(_)) => pool.record(now, answer.node, NodeEvent::Lied, &mut self.random),
@@ -440,7 +367,7 @@ impl<V: Verifier> Verified<V> {
         }
     }
 
-    fn give_up_audits(&mut self, now: Mono, pool: &mut Pool) {
+    fn give_up_audits(&mut self, now: Mono, pool: &mut dyn Nodes) {
         let overdue: Vec<_> = self
             .flying
             .iter()

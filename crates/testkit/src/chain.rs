@@ -11,7 +11,10 @@ mod state;
 
 pub use answer::{Proof, Signers};
 
-use alloy_consensus::{Header, ReceiptEnvelope, TxEnvelope};
+/// What blocks are made of, and how to look at it.
+pub use alloy_consensus::{Eip658Value, ReceiptEnvelope, Transaction, TxEnvelope, TxReceipt};
+
+use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, keccak256};
 use fastrand::Rng;
@@ -80,5 +83,9 @@ pub fn key(number: u64) -> SigningKey {
 
 /// The address of a key.
 pub fn address(key: &SigningKey) -> Address {
-    Address::from_public_key(key.verifying_key())
+    let point = key.verifying_key().to_sec1_point(false);
+    // The first byte says how the rest is written.
+    Address::from_raw_public_key(
+        point.as_bytes().get(1..).expect("a point that is not compressed has 65 bytes"),
+    )
 }

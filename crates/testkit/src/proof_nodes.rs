@@ -10,9 +10,8 @@ mod fault;
 
 pub use fault::{ProofFault, UnknownProofFault};
 
-use crate::chain::{Chain, Proof, Signers};
+use crate::chain::{Chain, Proof, Signers, address};
 use crate::server::{self, Reaction, Service};
-use alloy_primitives::Address;
 use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -131,7 +130,7 @@ impl Shared {
         let (id, method) = (&request["id"], request["method"].as_str().unwrap_or_default());
         let section = &request["in3"];
         let named = |key: &&SigningKey| {
-            let address = Address::from_public_key(key.verifying_key());
+            let address = address(key);
             let is = |signer: &Value| signer.as_str().and_then(|text| text.parse().ok()) == Some(address);
             section["signers"].as_array().is_some_and(|signers| signers.iter().any(is))
         };

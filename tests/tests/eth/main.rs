@@ -4,6 +4,8 @@ mod every_change_of_an_answer_is_refused;
 mod honest_answers_are_verified;
 mod logs_say_whether_they_are_complete;
 mod only_who_is_trusted_anchors;
+mod what_follows_is_compared;
+mod what_nodes_write_is_understood;
 mod what_proves_nothing_is_not_believed;
 
 use quorate_eth::{Answer, Depth, Question, Rejected, Trust, Verdict, Verified, verify};

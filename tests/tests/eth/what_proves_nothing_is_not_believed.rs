@@ -94,8 +94,14 @@ fn among_several_answers_the_first_that_is_proven_counts() {
     let Judgement::Rejected { response: 1, why } = judge(json!([lie, lie])) else { panic!() };
     assert_eq!(why.to_string(), "$.result: it differs from what is proven");
     assert!(Case::parse(&json!({ "request": { "method": "eth_call" }, "responses": [1] })).is_err());
-    assert!(
-        Case::parse(&json!({ "request": { "method": "eth_getCode", "params": ["0x1"] }, "responses": [] }))
-            .is_err()
-    );
+    assert_eq!(judge(json!([])), Judgement::Unanswered);
+    assert!(Case::parse(&json!({ "request": { "method": "eth_getCode", "params": ["0x1"] } })).is_err());
+    // One response that stands for itself, and none that is anything.
+    assert!(matches!(judge(honest.clone()), Judgement::Verified { response: 0, .. }));
+    assert!(matches!(judge(json!(honest.to_string())), Judgement::Verified { response: 0, .. }));
+    for odd in
+        [json!(7), json!(true), json!(""), json!("<html>"), json!({}), json!([[]]), json!([7]), json!([[[]]])]
+    {
+        assert!(!matches!(judge(odd.clone()), Judgement::Verified { .. }), "{odd}");
+    }
 }

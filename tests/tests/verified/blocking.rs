@@ -2,7 +2,7 @@
 
 use super::*;
 use bytes::Bytes;
-use quorate_query::verified::{BlockingHttp, BlockingTransport, BlockingVerified, VerifiedFailure};
+use quorate_query::verified::{BlockingHttp, BlockingTransport, BlockingVerified, VerifiedFailure, Waiting};
 use quorate_query::{Call, PeerError};
 use std::sync::mpsc::{Sender, channel};
 use tokio::runtime::Runtime;
@@ -18,22 +18,24 @@ fn the_same_machine_answers_without_a_runtime() {
     let faults = [ProofFault::Tampered("/result".to_owned()), ProofFault::Hang, ProofFault::Honest];
     let (_runtime, nodes) = nodes(&faults);
     let (request, truth) = nodes.balance();
-    let client = BlockingVerified::new(EthVerifier::new(signers()), nodes.pool(), BlockingHttp::default())
-        .with_config(all_at_once(3));
+    let store = Arc::new(quorate_base::MemoryStore::new());
+    let builder = nodes.builder(EthVerifier::new(signers()), all_at_once(3)).with_store(store.clone());
+    let client = builder.expect("an empty store").blocking(BlockingHttp::default());
     let success = client.ask(request).expect("an honest node");
     assert_eq!(one(&success.value), truth);
     assert!(!success.value[0].is_merely_consistent());
-    let store = quorate_base::MemoryStore::new();
-    client.save(&store).expect("a memory store");
-    client.load(&store).expect("what was stored");
-    assert_eq!(client.snapshot().nodes.len(), 3);
+    client.save().expect("a memory store");
+    let again = nodes.builder(EthVerifier::new(signers()), all_at_once(3)).with_store(store);
+    let again = again.expect("what was stored").blocking(BlockingHttp::default());
+    let answers = |client: &BlockingVerified<EthVerifier>| client.snapshot().nodes[2].answers;
+    assert_eq!((answers(&client), answers(&again)), (1, 1));
 }
 
 #[test]
 fn it_ends_by_its_deadline() {
     let (_runtime, nodes) = nodes(&[ProofFault::Hang]);
     let config = all_at_once(1).within(Duration::from_millis(100));
-    let client = BlockingVerified::new(standard(), nodes.pool(), BlockingHttp::default()).with_config(config);
+    let client = nodes.builder(standard(), config).blocking(BlockingHttp::default());
     let error = client.ask(nodes.balance().0).expect_err("nobody answers");
     assert!(matches!(error.failure, VerifiedFailure::Deadline), "{error}");
 }
@@ -50,7 +52,7 @@ impl BlockingTransport for OneByOne {
         _request: u64,
         node: &Node,
         calls: &[Call],
-        _timeout: Duration,
+        _waiting: &Waiting,
     ) -> Result<Vec<Bytes>, PeerError> {
         let _ = self.told.send("sent");
         if node.endpoint.port() != 1 {
@@ -77,7 +79,7 @@ fn a_transport_of_ones_own_is_told_once_that_a_request_is_over() {
         pool.insert(Node::at(format!("http://127.0.0.1:{port}/").parse().expect("a URL"))).expect("room");
     }
     let transport = OneByOne { chain: nodes.chain.clone(), told };
-    let client = BlockingVerified::new(standard(), pool, transport).with_config(all_at_once(1));
+    let client = VerifiedBuilder::new(standard(), pool).with_config(all_at_once(1)).blocking(transport);
     let (request, truth) = nodes.balance();
     assert_eq!(one(&client.ask(request).expect("the first node answers").value), truth);
     let heard: Vec<_> = heard.try_iter().collect();

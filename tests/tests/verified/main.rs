@@ -8,7 +8,7 @@ mod transports;
 use quorate_eth::{Answer, Depth, EthRequest, EthVerifier, Trust};
 use quorate_query::ClientSettings;
 use quorate_query::pool::{Node, Pool, PoolConfig};
-use quorate_query::verified::{Clients, VerifiedClient, VerifiedConfig};
+use quorate_query::verified::{Clients, VerifiedBuilder, VerifiedClient, VerifiedConfig};
 use quorate_testkit::chain::{Chain, address, key};
 use quorate_testkit::proof_nodes::{ProofFault, ProofNode};
 use serde_json::{Value, json};
@@ -47,8 +47,11 @@ impl Nodes {
     }
 
     fn client(&self, verifier: EthVerifier, config: VerifiedConfig) -> VerifiedClient<EthVerifier> {
-        let clients = Clients::new(ClientSettings::new().expect("TLS"));
-        VerifiedClient::new(verifier, self.pool(), clients).with_config(config)
+        self.builder(verifier, config).client(clients())
+    }
+
+    fn builder(&self, verifier: EthVerifier, config: VerifiedConfig) -> VerifiedBuilder<EthVerifier> {
+        VerifiedBuilder::new(verifier, self.pool()).with_config(config)
     }
 
     /// A question about an account, and its true answer.
@@ -58,6 +61,10 @@ impl Nodes {
         let answer = self.chain.answer(&json!(1), "eth_getBalance", &params, &Default::default());
         (EthRequest::new("eth_getBalance", &params).expect("a question"), answer["result"].clone())
     }
+}
+
+fn clients() -> Clients {
+    Clients::new(ClientSettings::new().expect("TLS"))
 }
 
 fn signers() -> Trust {

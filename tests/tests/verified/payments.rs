@@ -34,7 +34,7 @@ fn signer() -> (LocalSigner, Address) {
 async fn a_payment_is_made_signed_and_sent() {
     let nodes = Nodes::start(&[ProofFault::Honest, ProofFault::Honest]).await;
     let (signer, from) = signer();
-    let client = nodes.client(standard(), all_at_once(1)).with_signer(signer);
+    let client = nodes.builder(standard(), all_at_once(1)).with_signer(signer).client(clients());
     let success = client.ask(EthRequest::pay(payment(from))).await.expect("honest nodes");
     assert!(matches!(success.value[0].claimed(), Answer::Sent(_)));
     let asked: Vec<_> = success.report.questions.iter().map(|question| &*question.request).collect();
@@ -50,11 +50,11 @@ async fn what_nobody_vouches_for_is_not_signed_unless_the_caller_takes_it() {
     let nodes = Nodes::start(&[ProofFault::Honest]).await;
     let (signer, from) = signer();
     let careful = Payment { accept_consistent: false, ..payment(from) };
-    let client = nodes.client(standard(), all_at_once(1)).with_signer(signer.clone());
+    let client = nodes.builder(standard(), all_at_once(1)).with_signer(signer.clone()).client(clients());
     let error = client.ask(EthRequest::pay(careful.clone())).await.expect_err("nobody vouches");
     assert!(error.to_string().contains("somebody vouches for"), "{error}");
     let verifier = EthVerifier::new(super::signers()).anchored_only();
-    let client = nodes.client(verifier, all_at_once(1)).with_signer(signer);
+    let client = nodes.builder(verifier, all_at_once(1)).with_signer(signer).client(clients());
     let success = client.ask(EthRequest::pay(careful)).await.expect("both signers vouch");
     assert!(!success.value[0].is_merely_consistent());
     let error = client.ask(EthRequest::pay(Payment { max_fee: Some(1), ..payment(from) })).await;
@@ -67,7 +67,7 @@ async fn without_a_signer_or_with_another_account_it_says_so() {
     let client = nodes.client(standard(), all_at_once(1));
     let error = client.ask(EthRequest::pay(payment(Address::ZERO))).await.expect_err("nobody signs");
     assert!(error.to_string().contains("there is no signer"), "{error}");
-    let client = nodes.client(standard(), all_at_once(1)).with_signer(signer().0);
+    let client = nodes.builder(standard(), all_at_once(1)).with_signer(signer().0).client(clients());
     let error = client.ask(EthRequest::pay(payment(Address::ZERO))).await.expect_err("another account");
     assert!(matches!(&error.failure, VerifiedFailure::Part { name, .. } if &**name == "sign"), "{error}");
     assert!(error.to_string().contains("does not know the account"), "{error}");
@@ -97,7 +97,7 @@ async fn a_signer_has_something_fetched_before_it_signs() {
     let nodes = Nodes::start(&[ProofFault::Honest]).await;
     let (inner, from) = signer();
     let careful = Careful { inner, seen: Mutex::default() };
-    let client = nodes.client(standard(), all_at_once(1)).with_signer(careful);
+    let client = nodes.builder(standard(), all_at_once(1)).with_signer(careful).client(clients());
     let success = client.ask(EthRequest::pay(payment(from))).await.expect("an honest node");
     let asked = success.report.questions.iter().filter(|question| &*question.request == "eth_getBalance");
     assert_eq!(asked.count(), 1);

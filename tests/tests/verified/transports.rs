@@ -15,8 +15,7 @@ async fn websockets_and_http_go_together() {
     for url in [nodes.nodes[0].websocket_url(), nodes.nodes[1].url()] {
         pool.insert(Node::at(url.parse().expect("a URL"))).expect("room");
     }
-    let clients = Clients::new(ClientSettings::new().expect("TLS"));
-    let client = VerifiedClient::new(standard(), pool, clients).with_config(all_at_once(2));
+    let client = VerifiedBuilder::new(standard(), pool).with_config(all_at_once(2)).client(clients());
     let (request, truth) = nodes.balance();
     for _ in 0..3 {
         assert_eq!(one(&client.ask(request.clone()).await.expect("an honest node").value), truth);
@@ -61,7 +60,7 @@ async fn a_transport_of_ones_own_is_told_once_that_a_request_is_over() {
         }
         let transport = Counting { chain: nodes.chain.clone(), told, hangs };
         let config = all_at_once(3).within(Duration::from_millis(50));
-        let client = VerifiedClient::new(standard(), pool, transport).with_config(config);
+        let client = VerifiedBuilder::new(standard(), pool).with_config(config).client(transport);
         if dropped {
             let mut asking = Box::pin(client.ask(request.clone()));
             // Polled once, then given up.
@@ -91,7 +90,8 @@ async fn what_is_known_of_the_nodes_survives_a_restart() {
     let store = Arc::new(MemoryStore::new());
     let nodes = Nodes::start(&[ProofFault::Tampered("/result".to_owned()), ProofFault::Honest]).await;
     let (request, _) = nodes.balance();
-    let client = nodes.client(standard(), all_at_once(2)).with_store(store.clone()).expect("an empty store");
+    let builder = nodes.builder(standard(), all_at_once(2)).with_store(store.clone());
+    let client = builder.expect("an empty store").client(clients());
     for _ in 0..3 {
         client.ask(request.clone()).await.expect("an honest node");
     }
@@ -99,7 +99,8 @@ async fn what_is_known_of_the_nodes_survives_a_restart() {
     let before = client.snapshot();
     drop(client);
 
-    let client = nodes.client(standard(), all_at_once(2)).with_store(store).expect("what was stored");
+    let builder = nodes.builder(standard(), all_at_once(2)).with_store(store);
+    let client = builder.expect("what was stored").client(clients());
     let after = client.snapshot();
     assert_eq!(after.nodes[1].answers, before.nodes[1].answers);
     if before.nodes[0].lies > 0 {

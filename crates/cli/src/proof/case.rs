@@ -57,6 +57,9 @@ impl Verdict {
             Judgement::Unproven { response, what } => {
                 Self { response: Some(response), reason: Some(unproven(&what)), ..Self::new("unproven") }
             }
+            Judgement::Unanswered => {
+                Self { reason: Some("there is no response".to_owned()), ..Self::new("unproven") }
+            }
             Judgement::Rejected { response, why } => Self {
                 response: Some(response),
                 reason: Some(why.reason.to_string()),

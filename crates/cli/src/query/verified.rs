@@ -9,7 +9,7 @@ use comfy_table::{Table, presets};
 use quorate_eth::{Anchor, Answer, Depth, EthRequest, EthVerifier, Trust, Verified};
 use quorate_query::pool::{Node, Pool, PoolConfig};
 use quorate_query::verified::{
-    Clients, QuestionReport, VerifiedClient, VerifiedConfig, VerifiedError, VerifiedReport,
+    Clients, QuestionReport, VerifiedBuilder, VerifiedConfig, VerifiedError, VerifiedReport,
 };
 use quorate_query::{ClientSettings, Endpoint};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ pub(super) struct Verification {
     #[arg(long, value_enum, default_value_t = Proof::Standard, requires = "verify")]
     proof: Proof,
     /// The chain's id
-    #[arg(long, value_name = "ID", requires = "verify")]
+    #[arg(long, value_name = "ID", requires = "verify", value_parser = number)]
     chain_id: Option<u64>,
 }
 
@@ -83,8 +83,8 @@ impl Verification {
             EthRequest::new(method, params).map_err(|error| Failure::usage(format!("{method}: {error}")))?;
         let settings = ClientSettings::new().map_err(|fault| Failure::failed(chain(&fault)))?;
         let config = VerifiedConfig { race: self.race, ..VerifiedConfig::default() }.within(timeout);
-        let client =
-            VerifiedClient::new(self.verifier()?, self.pool()?, Clients::new(settings)).with_config(config);
+        let builder = VerifiedBuilder::new(self.verifier()?, self.pool()?).with_config(config);
+        let client = builder.client(Clients::new(settings));
         let success = client.ask(request).await.map_err(|error| no_proof(method, &error))?;
         let Some(answer) = success.value.first() else {
             return Err(Failure::failed(format!("{method}: the answer is empty")));
@@ -109,7 +109,7 @@ impl Verification {
     fn verifier(&self) -> Result<EthVerifier, Failure> {
         let mut trust = Trust::nobody();
         for signer in &self.signers {
-            let address = signer.parse();
+            let address = signer.to_ascii_lowercase().parse();
             trust
                 .signers
                 .push(address.map_err(|_| Failure::usage(format!("--signers {signer}: not an address")))?);
@@ -118,11 +118,12 @@ impl Verification {
             let wrong =
                 || Failure::usage(format!("--trusted {pair}: not the number and the hash of a block"));
             let (number, hash) = pair.split_once(':').ok_or_else(wrong)?;
-            let hash = hash.parse().map_err(|_| wrong())?;
-            trust.hashes.insert(number.parse().map_err(|_| wrong())?, hash);
+            // Hashes are copied from anywhere, in either case.
+            let hash = hash.to_ascii_lowercase().parse().map_err(|_| wrong())?;
+            trust.hashes.insert(self::number(number).map_err(|_| wrong())?, hash);
         }
         if let Some(registry) = &self.registry {
-            let hash = registry.parse();
+            let hash = registry.to_ascii_lowercase().parse();
             trust.registry =
                 Some(hash.map_err(|_| Failure::usage(format!("--registry {registry}: not a hash")))?);
         }
@@ -149,6 +150,14 @@ impl Verification {
             pool.insert(Node::at(endpoint)).map_err(|error| Failure::usage(error.to_string()))?;
         }
         Ok(pool)
+    }
+}
+
+/// A number in decimal, or in hex as nodes write it.
+fn number(text: &str) -> Result<u64, std::num::ParseIntError> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
     }
 }
 

@@ -109,7 +109,10 @@ impl Receipt {
             "transactionHash": self.transaction, "blockHash": self.block,
             "blockNumber": quantity(self.number), "transactionIndex": quantity(self.index),
             "cumulativeGasUsed": quantity(self.cumulative_gas_used),
-            "logs": self.logs.iter().map(log).collect::<Vec<_>>(),
+            "effectiveGasPrice": format!("0x{:x}", self.effective_gas_price),
+            "logs": (0..).zip(&self.logs).map(|(at, one)| {
+                with_index(log(one), self.first_log.map(|first| first.saturating_add(at)))
+            }).collect::<Vec<_>>(),
         });
         if let (Some(object), Some(succeeded)) = (value.as_object_mut(), self.succeeded) {
             object.insert("status".into(), quantity(succeeded.into()));
@@ -135,12 +138,20 @@ impl PlacedLog {
             object.insert("transactionIndex".into(), quantity(self.transaction_index));
             object.insert("transactionLogIndex".into(), quantity(self.index_in_transaction));
         }
-        value
+        with_index(value, self.index_in_block)
     }
 }
 
 fn log(log: &Log) -> Value {
     json!({ "address": log.address, "topics": log.topics(), "data": log.data.data })
+}
+
+/// A log with its place in the block, where that is proven.
+fn with_index(mut log: Value, index: Option<u64>) -> Value {
+    if let (Some(object), Some(index)) = (log.as_object_mut(), index) {
+        object.insert("logIndex".into(), quantity(index));
+    }
+    log
 }
 
 fn quantity(number: u64) -> Value {

@@ -46,7 +46,7 @@ fn seal_fields_stand_for_mix_hash_and_nonce_and_must_agree_with_them() {
     assert_eq!(read(&block).unwrap().hash(), GENESIS_HASH);
     block["nonce"] = json!("0x0000000000000043");
     block["mixHash"] = json!("0x0");
-    assert_eq!(read(&block).unwrap_err().path, "$.sealFields");
+    assert_eq!(read(&block).unwrap_err().path, "$.nonce");
     for broken in
         [json!([mix]), json!([mix, "0x"]), json!([mix, "0x88"]), json!([mix, "0x0101"]), json!("0x")]
     {

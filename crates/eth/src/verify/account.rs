@@ -5,7 +5,7 @@
 //!
 //! Source: EIP-1186; Yellow Paper 4.1.
 
-use super::{Case, expect_block, look_up};
+use super::{Case, expect_block, expect_name, look_up};
 use crate::answer::{AccountValue, Answer};
 use crate::error::{Reason, Rejected};
 use crate::json::Json;
@@ -35,8 +35,9 @@ pub(super) fn verify(
         return Err(accounts.reject(Reason::TooMany { max: MAX_PROVEN }));
     }
     let mut asked = None;
-    for (_, given) in members {
+    for (name, given) in members {
         let proven = Proven::verify(&given, header.state_root)?;
+        expect_name(&given, name, |name| name.address(), proven.address)?;
         if proven.address == address {
             asked = Some(proven.value(field, &given, case)?);
         }
@@ -76,6 +77,9 @@ impl Proven {
         };
         if !agrees {
             return Err(Self::blame(given, found.as_ref().map(|bytes| &bytes[..]), told));
+        }
+        if let Some(code) = given.find("code") {
+            code.expect(keccak256(code.bytes()?), told.code_hash, "the code whose hash is proven")?;
         }
         Ok(Self { address, account: told, slots: slots(given, told.storage_root)? })
     }

@@ -12,10 +12,11 @@ use super::{Case, MAX_ENTRIES, Unproven, Verdict};
 use crate::answer::{Answer, Logs, PlacedLog};
 use crate::error::{Reason, Rejected};
 use crate::filter::LogFilter;
-use crate::json::Json;
+use crate::json::{Json, block_number};
 use crate::question::BlockId;
 use crate::trust::{Anchor, Verified};
-use block::ProvenBlock;
+use block::{ProvenBlock, ProvenReceipt};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The most blocks in one proof.
@@ -29,9 +30,10 @@ pub(super) fn verify(case: &Case<'_>, filter: &LogFilter) -> Result<Verdict, Rej
     if told.len() > MAX_ENTRIES {
         return Err(case.result.reject(Reason::TooMany { max: MAX_ENTRIES }));
     }
-    let mut logs: Vec<PlacedLog> = Vec::new();
+    let (mut logs, mut claimed) = (Vec::<PlacedLog>::new(), None);
     for log in told {
-        let placed = place(&log, &blocks, filter, logs.last())?;
+        let (placed, receipt) = place(&log, &blocks, filter, logs.last())?;
+        claimed = check_index(&log, &placed, receipt, claimed)?;
         logs.push(placed);
     }
     let complete = is_complete(case, &blocks, filter, &logs)?;
@@ -51,8 +53,9 @@ fn blocks(case: &Case<'_>) -> Result<(Blocks, Option<Anchor>), Rejected> {
         return Err(proof.reject(Reason::TooMany { max: MAX_BLOCKS }));
     }
     let (mut blocks, mut anchors) = (Blocks::new(), Vec::new());
-    for (_, given) in members {
+    for (name, given) in members {
         let block = ProvenBlock::verify(&given)?;
+        given.expect(block_number(name), Some(block.header.number), "what its name says")?;
         // Signatures stand with the block, or with all others in the proof.
         let signed = if given.find("signatures").is_some() { &given } else { &case.proof };
         anchors.push(case.trust.vouch(&block.header, signed)?);
@@ -65,12 +68,12 @@ fn blocks(case: &Case<'_>) -> Result<(Blocks, Option<Anchor>), Rejected> {
 }
 
 /// Finds a log of the answer in the receipt where it says it is.
-fn place(
+fn place<'b>(
     told: &Json<'_>,
-    blocks: &Blocks,
+    blocks: &'b Blocks,
     filter: &LogFilter,
     before: Option<&PlacedLog>,
-) -> Result<PlacedLog, Rejected> {
+) -> Result<(PlacedLog, &'b ProvenReceipt), Rejected> {
     let number = told.need("blockNumber")?;
     let block = blocks
         .get(&number.u64()?)
@@ -80,10 +83,6 @@ fn place(
         hash.reject(Reason::NotInTrie { what: "anything: the proof lacks this transaction" })
     })?;
     block.place(receipt).check(told)?;
-    if let Some(removed) = told.find("removed") {
-        removed.expect(removed.boolean()?, false, "a log in a block")?;
-    }
-
     let log = super::receipt::read_log(told)?;
     // The same log may be in a receipt twice: the one after the last that was found is meant.
     let next = match before {
@@ -107,6 +106,7 @@ fn place(
             .map(|(at, _)| at)
             .ok_or_else(|| told.differs("every log in the receipt"))?,
     };
+    super::receipt::check_log(told, position)?;
     if !filter.matches(&log) || !filter.covers(block.header.number, block.hash) {
         return Err(told.reject(Reason::OutsideFilter));
     }
@@ -117,11 +117,47 @@ fn place(
         transaction: receipt.transaction,
         transaction_index: receipt.index,
         index_in_transaction: position,
+        index_in_block: matches!(receipt.before, (_, true)).then(|| receipt.before.0 + position),
     };
     match before {
         Some(last) if order(last) >= order(&placed) => Err(told.reject(Reason::OutOfOrder)),
-        _ => Ok(placed),
+        _ => Ok((placed, receipt)),
     }
+}
+
+/// What the logs before say about the block's logs: its number, the receipt after theirs, and the place of that one's first log.
+type Claimed = (u64, u64, u64);
+
+/// The place in the block that a log says it has. Where receipts before its own are missing it cannot be known, but it must be
+/// after all that is known, and the logs of one receipt, or of two that follow one another, must follow one another.
+fn check_index(
+    told: &Json<'_>,
+    log: &PlacedLog,
+    receipt: &ProvenReceipt,
+    claimed: Option<Claimed>,
+) -> Result<Option<Claimed>, Rejected> {
+    const ITS_PLACE: &str = "its place in the block";
+    let Some(index) = told.told("logIndex") else { return Ok(claimed) };
+    let first = index.u64()?.checked_sub(log.index_in_transaction).ok_or_else(|| index.differs(ITS_PLACE))?;
+    let (known, all) = receipt.before;
+    let fits = if all { first == known } else { first >= known };
+    let follows = match claimed {
+        Some((number, next, after)) if number == log.number => {
+            let length = receipt.logs.len() as u64;
+            match (receipt.index + 1).cmp(&next) {
+                // Another log of the same receipt.
+                Ordering::Equal => first.checked_add(length) == Some(after),
+                _ if receipt.index == next => first == after,
+                _ => first >= after,
+            }
+        }
+        _ => true,
+    };
+    if !fits || !follows {
+        return Err(index.differs(ITS_PLACE));
+    }
+    let after = first.checked_add(receipt.logs.len() as u64).ok_or_else(|| index.differs(ITS_PLACE))?;
+    Ok(Some((log.number, receipt.index + 1, after)))
 }
 
 const fn order(log: &PlacedLog) -> (u64, u64, u64) {

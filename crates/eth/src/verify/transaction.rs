@@ -7,6 +7,7 @@
 
 mod build;
 
+use super::receipt::check_block;
 use super::{Case, Verdict, expect_block, look_up_index};
 use crate::answer::{Answer, Transaction};
 use crate::error::{Reason, Rejected};
@@ -20,7 +21,7 @@ use alloy_consensus::{Transaction as _, TxEnvelope};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, keccak256};
 
-pub(super) use build::from_json;
+pub(super) use build::{from_json, recipient};
 
 /// What the trie holds at the index that the proof names.
 const TRIE: &str = "the transaction in the trie";
@@ -81,21 +82,14 @@ pub(super) fn check(
     block: B256,
     index: u64,
 ) -> Result<Transaction, Rejected> {
-    const HEADER: &str = "the header";
     let from = recover_sender(&envelope).ok_or_else(|| told.at("s").reject(Reason::InvalidSignature))?;
     if let Some(hash) = told.find("hash") {
         hash.expect(hash.hash()?, *envelope.tx_hash(), "the transaction's hash")?;
     }
-    if let Some(number) = told.find("blockNumber") {
-        number.expect(number.u64()?, header.number, HEADER)?;
-    }
-    if let Some(hash) = told.find("blockHash") {
-        hash.expect(hash.hash()?, block, HEADER)?;
-    }
-    if let Some(place) = told.find("transactionIndex") {
-        place.expect(place.u64()?, index, "the proof's index")?;
-    }
+    check_block(told, header, block, index)?;
     claims(told, &envelope, from)?;
+    fees(told, &envelope, header)?;
+    other_types(told, &envelope)?;
     Ok(Transaction { envelope, from, block, number: header.number, index })
 }
 
@@ -123,6 +117,46 @@ fn claims(told: &Json<'_>, envelope: &TxEnvelope, from: Address) -> Result<(), R
     if let Some(created) = told.find("creates") {
         let address = envelope.kind().is_create().then(|| from.create(envelope.nonce()));
         created.expect(Some(created.address()?), address, DERIVED)?;
+    }
+    Ok(())
+}
+
+/// The prices that nodes tell for every type: what a unit of gas cost, and the most that it could.
+fn fees(told: &Json<'_>, envelope: &TxEnvelope, header: &Header) -> Result<(), Rejected> {
+    const FEE: &str = "what follows from the transaction and the base fee";
+    if let Some(price) = told.find("gasPrice") {
+        price.expect(price.u128()?, envelope.effective_gas_price(header.base_fee_per_gas), FEE)?;
+    }
+    if let Some(most) = told.find("maxFeePerGas") {
+        most.expect(most.u128()?, envelope.max_fee_per_gas(), FEE)?;
+    }
+    if let Some(tip) = told.find("maxPriorityFeePerGas") {
+        // Of a type without a tip all of the price is one.
+        let follows = envelope.max_priority_fee_per_gas().unwrap_or_else(|| envelope.max_fee_per_gas());
+        tip.expect(tip.u128()?, follows, FEE)?;
+    }
+    Ok(())
+}
+
+/// Members of other types than the transaction's, which some nodes tell as empty.
+fn other_types(told: &Json<'_>, envelope: &TxEnvelope) -> Result<(), Rejected> {
+    const TYPE: &str = "a transaction of this type";
+    let signature = envelope.signature();
+    if let Some(parity) = told.find("yParity") {
+        parity.expect(parity.u64()?, u64::from(signature.v()), "the signature's parity")?;
+    }
+    if let Some(fee) = told.find("maxFeePerBlobGas") {
+        fee.expect(fee.u128()?, envelope.max_fee_per_blob_gas().unwrap_or_default(), TYPE)?;
+    }
+    let lists = [
+        ("accessList", envelope.access_list().map_or(0, |list| list.len())),
+        ("blobVersionedHashes", envelope.blob_versioned_hashes().map_or(0, <[_]>::len)),
+        ("authorizationList", envelope.authorization_list().map_or(0, <[_]>::len)),
+    ];
+    for (name, entries) in lists {
+        if let Some(list) = told.find(name) {
+            list.expect(list.items()?.len(), entries, TYPE)?;
+        }
     }
     Ok(())
 }

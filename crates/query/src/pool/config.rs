@@ -12,7 +12,7 @@ pub struct PoolConfig {
     pub longest_ban: Duration,
     /// How long a node rests after trouble, one after the other. Default: 1 s to 5 min.
     pub trouble: Backoff,
-    /// How long a signer is held to be offline. Default: 1 h.
+    /// How long a signer is held to be offline, and within what time two nodes have to say so. Default: 1 h.
     pub offline: Duration,
     /// The latency that a node counts with until it was measured. Default: 50 ms.
     pub unmeasured: Duration,

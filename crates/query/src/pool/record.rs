@@ -27,8 +27,8 @@ pub(super) struct Record {
     pub(super) in_a_row: u32,
     pub(super) rest_until: Option<Mono>,
     pub(super) ban: Option<Ban>,
-    /// Who said that it did not sign.
-    pub(super) reporter: Option<NodeId>,
+    /// Who said last that it did not sign, and when.
+    pub(super) reporter: Option<(NodeId, Mono)>,
     pub(super) offline_until: Option<Mono>,
 }
 
@@ -79,13 +79,13 @@ impl Record {
     }
 
     pub(super) fn reported_offline(&mut self, now: Mono, by: NodeId, config: &PoolConfig) -> bool {
-        match self.reporter {
-            Some(other) if other != by => {
+        // What somebody said long ago is no second opinion on what happens now.
+        match self.reporter.filter(|(_, since)| now.since(*since) < config.offline) {
+            Some((other, _)) if other != by => {
                 self.reporter = None;
                 self.offline_until = Some(now + config.offline);
             }
-            Some(_) => {}
-            None => self.reporter = Some(by),
+            _ => self.reporter = Some((by, now)),
         }
         self.is_offline(now)
     }

@@ -111,6 +111,15 @@ fn a_signer_is_offline_when_two_different_nodes_say_so() {
 }
 
 #[test]
+fn a_report_of_long_ago_is_no_second_opinion() {
+    let (mut pool, ids) = pool(4);
+    const HOUR: u64 = 60 * 60;
+    assert!(!pool.report_offline(at(0), ids[3], ids[0]));
+    assert!(!pool.report_offline(at(HOUR), ids[3], ids[1]), "the first report has expired");
+    assert!(pool.report_offline(at(2 * HOUR - 1), ids[3], ids[0]), "the second has not");
+}
+
+#[test]
 fn a_key_vouches_once_and_not_for_its_own_answer() {
     let mut pool = Pool::new(PoolConfig::default());
     for (port, key) in [(1, "a"), (2, "a"), (3, "b"), (4, "b")] {

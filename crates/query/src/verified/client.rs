@@ -3,21 +3,22 @@
 //! The rule: dropping the future drops what is in flight. Every answer comes in singly, and a transport is told exactly once when
 //! a request that used it is over, whatever became of it.
 
+use super::builder::Shared;
 use super::outputs::{ExchangeId, SignId, VerifiedOutput};
 use super::report::{Success, VerifiedError, VerifiedFailure};
 use super::{Verified, VerifiedConfig, Verifier};
 use crate::call::Call;
 use crate::client::{ClientSettings, Requester, client};
+use crate::endpoint::Endpoint;
 use crate::error::PeerError;
 use crate::flights::Flights;
 use crate::pool::{Node, Pool, PoolSnapshot, PoolStoreError};
-use crate::signer::{SignError, Signed, Signer};
+use crate::signer::{SignError, Signed};
 use async_trait::async_trait;
 use bytes::Bytes;
-use quorate_base::{Mono, Store, TokioClock};
+use quorate_base::{Mono, TokioClock};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep_until;
 
@@ -43,7 +44,8 @@ pub trait Transport: Send + Sync + 'static {
 /// Nodes by HTTP or websocket, as their URLs say; connections are kept.
 pub struct Clients {
     settings: Arc<ClientSettings>,
-    clients: Mutex<HashMap<String, Arc<dyn Requester>>>,
+    /// By all that a client is made from: the URL, and who asks.
+    clients: Mutex<HashMap<Endpoint, Arc<dyn Requester>>>,
 }
 
 impl Clients {
@@ -54,15 +56,14 @@ impl Clients {
 
     fn of(&self, node: &Node) -> Arc<dyn Requester> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let url = node.endpoint.url().as_str();
-        if let Some(there) = clients.get(url) {
+        if let Some(there) = clients.get(&node.endpoint) {
             return there.clone();
         }
         if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
         let made = client(node.endpoint.clone(), self.settings.clone());
-        clients.insert(url.to_owned(), made.clone());
+        clients.insert(node.endpoint.clone(), made.clone());
         made
     }
 }
@@ -74,50 +75,32 @@ impl Transport for Clients {
     }
 }
 
-/// Asks nodes, and believes what a [`Verifier`] verified. Cheap to clone; pool and connections are shared.
+/// Asks nodes, and believes what a [`Verifier`] verified; a [`VerifiedBuilder`](super::VerifiedBuilder) makes it. Cheap to clone;
+/// pool and connections are shared.
+///
+/// A verifier works on the task that asks: one that takes long holds up that task, and nobody else's request.
 pub struct VerifiedClient<V> {
-    shared: Arc<Shared<V>>,
+    driver: Arc<Driver<V>>,
     config: VerifiedConfig,
 }
 
-struct Shared<V> {
-    verifier: Arc<V>,
-    pool: Mutex<Pool>,
+struct Driver<V> {
+    shared: Shared<V>,
     transport: Arc<dyn Transport>,
-    signer: Option<Arc<dyn Signer>>,
-    store: Option<Arc<dyn Store>>,
     saved: Mutex<Option<Mono>>,
     clock: TokioClock,
-    next: AtomicU64,
-    seed: u64,
 }
 
 impl<V> Clone for VerifiedClient<V> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), config: self.config.clone() }
+        Self { driver: self.driver.clone(), config: self.config.clone() }
     }
 }
 
-impl<V: Verifier + 'static> VerifiedClient<V>
-where
-    V::Request: 'static,
-    V::Output: 'static,
-{
-    /// Asks the nodes of `pool` by `transport`.
-    pub fn new(verifier: V, pool: Pool, transport: impl Transport) -> Self {
-        let shared = Shared {
-            verifier: Arc::new(verifier),
-            pool: Mutex::new(pool),
-            transport: Arc::new(transport),
-            signer: None,
-            store: None,
-            saved: Mutex::new(None),
-            clock: TokioClock::new(),
-            next: AtomicU64::new(0),
-            // Without randomness the same nodes come first for all, which is harmless.
-            seed: getrandom::u64().unwrap_or(0),
-        };
-        Self { shared: Arc::new(shared), config: VerifiedConfig::default() }
+impl<V> VerifiedClient<V> {
+    pub(super) fn make(shared: Shared<V>, config: VerifiedConfig, transport: impl Transport) -> Self {
+        let (transport, saved, clock) = (Arc::new(transport), Mutex::new(None), TokioClock::new());
+        Self { driver: Arc::new(Driver { shared, transport, saved, clock }), config }
     }
 
     /// Another way to go about requests. Clones made before keep theirs.
@@ -126,54 +109,37 @@ where
         self.config = config;
         self
     }
+}
 
-    /// Who signs. Call it before the client is cloned.
-    #[must_use]
-    pub fn with_signer(mut self, signer: impl Signer) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.signer = Some(Arc::new(signer));
-        }
-        self
-    }
-
-    /// Keeps what is known of the nodes, and begins with what the store has of them. Call it before the client is cloned. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`PoolStoreError`], when the store cannot be read.
-    pub fn with_store(mut self, store: Arc<dyn Store>) -> Result<Self, PoolStoreError> {
-        let now = self.shared.clock.now().mono;
-        self.shared.pool().load(now, &*store)?;
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.store = Some(store);
-        }
-        Ok(self)
-    }
-
+impl<V: Verifier + 'static> VerifiedClient<V>
+where
+    V::Request: 'static,
+    V::Output: 'static,
+{
     /// Asks, and waits for a verified value.
     ///
     /// # Errors
     ///
     /// [`VerifiedError`], by the deadline at the latest, with what every node did.
     pub async fn ask(&self, request: V::Request) -> Result<Success<V::Output>, VerifiedError> {
-        let mut run = Run::begin(self.shared.clone(), request, self.config.clone());
+        let mut run = Run::begin(self.driver.clone(), request, self.config.clone());
         let outcome = run.until_done().await;
         if run.machine.poll_timeout().is_some() {
             tokio::spawn(run.finish_audits());
         }
-        self.shared.save_now_and_then();
+        self.driver.save_now_and_then();
         outcome
     }
 
     /// What is known of every node.
     pub fn snapshot(&self) -> PoolSnapshot {
-        let now = self.shared.clock.now().mono;
-        self.shared.pool().snapshot(now)
+        let now = self.driver.clock.now().mono;
+        self.driver.shared.pool().snapshot(now)
     }
 
     /// Changes the pool: takes nodes in.
     pub fn with_pool<R>(&self, change: impl FnOnce(&mut Pool) -> R) -> R {
-        change(&mut self.shared.pool())
+        change(&mut self.driver.shared.pool())
     }
 
     /// Stores what is known of the nodes. It is done by itself after requests, at most once a second.
@@ -182,19 +148,15 @@ where
     ///
     /// [`PoolStoreError`]. Without a store nothing happens.
     pub async fn save(&self) -> Result<(), PoolStoreError> {
-        self.shared.save().await
+        self.driver.save().await
     }
 }
 
-impl<V: Verifier + 'static> Shared<V> {
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl<V: Verifier + 'static> Driver<V> {
     async fn save(&self) -> Result<(), PoolStoreError> {
-        let Some(store) = self.store.clone() else { return Ok(()) };
+        let Some(store) = self.shared.store.clone() else { return Ok(()) };
         let now = self.clock.now().mono;
-        let batch = self.pool().to_batch(now)?;
+        let batch = self.shared.pool().to_batch(now)?;
         let written = tokio::task::spawn_blocking(move || store.commit(batch)).await;
         // A store that panics is the caller's; nothing of ours depends on it.
         written.map_or(Ok(()), |written| Ok(written?))
@@ -205,14 +167,14 @@ impl<V: Verifier + 'static> Shared<V> {
         let now = self.clock.now().mono;
         {
             let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.store.is_none() || saved.is_some_and(|saved| now < saved + SAVE_EVERY) {
+            if self.shared.store.is_none() || saved.is_some_and(|saved| now < saved + SAVE_EVERY) {
                 return;
             }
             *saved = Some(now);
         }
-        let shared = self.clone();
+        let driver = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = shared.save().await {
+            if let Err(error) = driver.save().await {
                 tracing::debug!(%error, "what is known of the nodes could not be stored");
             }
         });
@@ -227,7 +189,7 @@ struct Run<V: Verifier> {
     exchanges: Flights<'static, ExchangeId, Exchanged>,
     signings: Flights<'static, SignId, Result<Signed, SignError>>,
     cleanup: Cleanup,
-    shared: Arc<Shared<V>>,
+    driver: Arc<Driver<V>>,
 }
 
 /// Tells the transport that a request is over.
@@ -246,13 +208,10 @@ impl Drop for Cleanup {
 }
 
 impl<V: Verifier + 'static> Run<V> {
-    fn begin(shared: Arc<Shared<V>>, request: V::Request, config: VerifiedConfig) -> Self {
-        let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        let seed = shared.seed.wrapping_add(number);
-        let now = shared.clock.now().mono;
-        let machine = Verified::new(now, &mut shared.pool(), shared.verifier.clone(), request, config, seed);
-        let cleanup = Cleanup { transport: shared.transport.clone(), request: number, used: false };
-        Self { machine, exchanges: Flights::new(), signings: Flights::new(), cleanup, shared }
+    fn begin(driver: Arc<Driver<V>>, request: V::Request, config: VerifiedConfig) -> Self {
+        let (number, machine) = driver.shared.begin(driver.clock.now().mono, request, config);
+        let cleanup = Cleanup { transport: driver.transport.clone(), request: number, used: false };
+        Self { machine, exchanges: Flights::new(), signings: Flights::new(), cleanup, driver }
     }
 
     async fn until_done(&mut self) -> Result<Success<V::Output>, VerifiedError> {
@@ -287,7 +246,7 @@ impl<V: Verifier + 'static> Run<V> {
     ) -> Option<Result<Success<V::Output>, VerifiedError>> {
         match output {
             VerifiedOutput::Ask { exchange, node, calls, .. } => {
-                let node = self.shared.pool().node(node).cloned();
+                let node = self.driver.shared.pool().node(node).cloned();
                 let (transport, request) = (self.cleanup.transport.clone(), self.cleanup.request);
                 self.cleanup.used = true;
                 let flight = async move {
@@ -298,7 +257,7 @@ impl<V: Verifier + 'static> Run<V> {
             }
             VerifiedOutput::Cancel { exchange, .. } => self.exchanges.stop(&exchange),
             VerifiedOutput::Sign { id, request, fetched } => {
-                let signer = self.shared.signer.clone();
+                let signer = self.driver.shared.signer.clone();
                 let flight = async move {
                     let signer = signer.ok_or(SignError::NoSigner)?;
                     signer.sign(&request, &fetched).await
@@ -313,23 +272,17 @@ impl<V: Verifier + 'static> Run<V> {
     /// Waits for what comes next, and tells the machine. False when there is nothing to wait for.
     async fn wait(&mut self) -> bool {
         let Some(at) = self.machine.poll_timeout() else { return false };
-        let clock = self.shared.clock;
+        let clock = self.driver.clock;
         let now = || clock.now().mono;
+        let mut nodes = &self.driver.shared.pool;
         tokio::select! {
             biased;
-            (exchange, outcome) = self.exchanges.next() => {
-                let mut pool = self.shared.pool();
-                match outcome {
-                    Ok(answers) => self.machine.handle_answers(now(), &mut pool, exchange, answers),
-                    Err(error) => self.machine.handle_failure(now(), &mut pool, exchange, error),
-                }
-            }
-            (id, signed) = self.signings.next() => {
-                self.machine.handle_signed(now(), &mut self.shared.pool(), id, signed);
-            }
-            () = sleep_until(clock.instant(at)) => {
-                self.machine.handle_timeout(now(), &mut self.shared.pool());
-            }
+            (exchange, outcome) = self.exchanges.next() => match outcome {
+                Ok(answers) => self.machine.handle_answers(now(), &mut nodes, exchange, answers),
+                Err(error) => self.machine.handle_failure(now(), &mut nodes, exchange, error),
+            },
+            (id, signed) = self.signings.next() => self.machine.handle_signed(now(), &mut nodes, id, signed),
+            () = sleep_until(clock.instant(at)) => self.machine.handle_timeout(now(), &mut nodes),
         }
         true
     }

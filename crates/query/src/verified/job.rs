@@ -13,10 +13,27 @@ use bytes::Bytes;
 use quorate_base::Mono;
 use std::sync::Arc;
 
-/// The most jobs of one request, itself included.
+/// The most jobs that a request itself needs, the request included.
 pub const MAX_JOBS: usize = 64;
+/// The most jobs that one answer can make necessary. Each answer has its own, so that no node uses up what the others need.
+pub const MAX_ANSWER_JOBS: usize = 16;
+/// The most jobs of one request in all.
+pub const MAX_ALL_JOBS: usize = 1_024;
 /// How many jobs may need one another in a row.
 pub const MAX_DEPTH: u32 = 8;
+
+/// Whose jobs are counted together: the request's own, or those of one answer and of all that they need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Budget(u32);
+
+impl Budget {
+    /// The request's own.
+    pub(super) const OWN: Self = Self(0);
+
+    const fn max(self) -> usize {
+        if self.0 == 0 { MAX_JOBS } else { MAX_ANSWER_JOBS }
+    }
+}
 
 /// What a job came to.
 #[derive(Debug)]
@@ -30,6 +47,7 @@ pub(super) struct Job<V: Verifier> {
     pub(super) what: SubRequest<V::Request>,
     pub(super) name: Arc<str>,
     pub(super) depth: u32,
+    pub(super) budget: Budget,
     /// What has to be there before it goes on.
     pub(super) needs: Vec<usize>,
     /// What a signer had fetched: the call, and the job that has it.
@@ -98,6 +116,8 @@ pub(super) struct Arrived {
     pub(super) answers: Vec<Bytes>,
     pub(super) sent: Mono,
     pub(super) came: Mono,
+    /// Of what it needs; none before it needs anything.
+    pub(super) budget: Option<Budget>,
 }
 
 impl<V: Verifier> Job<V> {
@@ -129,11 +149,13 @@ impl<V: Verifier> Job<V> {
 /// All jobs of one request; the first one is the request itself.
 pub(super) struct Jobs<V: Verifier> {
     jobs: Vec<Job<V>>,
+    /// How many answers needed something.
+    answers: u32,
 }
 
 impl<V: Verifier> Jobs<V> {
     pub(super) const fn new() -> Self {
-        Self { jobs: Vec::new() }
+        Self { jobs: Vec::new(), answers: 0 }
     }
 
     pub(super) fn get(&self, at: usize) -> Option<&Job<V>> {
@@ -152,6 +174,18 @@ impl<V: Verifier> Jobs<V> {
         self.jobs.len()
     }
 
+    /// Whose jobs those are that an answer needs: its own, unless its question was itself needed for an answer.
+    pub(super) fn budget_of(&mut self, answer: &mut Arrived) -> Budget {
+        let asked = self.get(answer.exchange.job as usize).map_or(Budget::OWN, |job| job.budget);
+        if asked != Budget::OWN {
+            return asked;
+        }
+        *answer.budget.get_or_insert_with(|| {
+            self.answers = self.answers.saturating_add(1);
+            Budget(self.answers)
+        })
+    }
+
     /// Adds a job that is needed by `parent`, unless it is there.
     ///
     /// # Errors
@@ -161,6 +195,7 @@ impl<V: Verifier> Jobs<V> {
         &mut self,
         verifier: &V,
         parent: Option<usize>,
+        budget: Budget,
         what: SubRequest<V::Request>,
     ) -> Result<usize, VerifiedFailure> {
         let depth = parent.and_then(|parent| self.get(parent)).map_or(0, |parent| parent.depth + 1);
@@ -173,9 +208,7 @@ impl<V: Verifier> Jobs<V> {
             }
             return Ok(there);
         }
-        if self.jobs.len() == MAX_JOBS {
-            return Err(VerifiedFailure::TooMany { max: MAX_JOBS });
-        }
+        self.has_room(budget, 1)?;
         let name = match &what {
             SubRequest::Query(request) => verifier.name(request).into(),
             SubRequest::Sign(_) => "sign".into(),
@@ -184,6 +217,7 @@ impl<V: Verifier> Jobs<V> {
             what,
             name,
             depth,
+            budget,
             needs: Vec::new(),
             fetched: Vec::new(),
             stage: Stage::Preparing,
@@ -193,6 +227,23 @@ impl<V: Verifier> Jobs<V> {
             calls: Arc::default(),
         });
         Ok(self.jobs.len() - 1)
+    }
+
+    /// How many of these would be new.
+    pub(super) fn new_among(&self, needed: &[SubRequest<V::Request>]) -> usize {
+        needed.iter().filter(|what| self.jobs.iter().all(|job| job.what != **what)).count()
+    }
+
+    /// An error when so many new jobs would be too many.
+    pub(super) fn has_room(&self, budget: Budget, new: usize) -> Result<(), VerifiedFailure> {
+        let counted = self.jobs.iter().filter(|job| job.budget == budget).count();
+        if counted + new > budget.max() {
+            return Err(VerifiedFailure::TooMany { max: budget.max() });
+        }
+        if self.jobs.len() + new > MAX_ALL_JOBS {
+            return Err(VerifiedFailure::TooMany { max: MAX_ALL_JOBS });
+        }
+        Ok(())
     }
 
     /// Whether one job waits for another, by whatever way.

@@ -9,9 +9,8 @@ use super::verifier::{Context, Parts, SubRequest, Unproven, Verdict, Verifier};
 use super::{Flight, Verified, number};
 use crate::attempts::{AttemptOutput, Attempts};
 use crate::call::Call;
-use crate::error::PeerError;
-use crate::pool::{NodeEvent, NodeId, Pool};
-use bytes::Bytes;
+use crate::error::{PeerError, Reason};
+use crate::pool::{NodeEvent, NodeId, Nodes};
 use quorate_base::Mono;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 impl<V: Verifier> Verified<V> {
     /// Begins the next round, now or after a pause, or ends the job.
-    pub(super) fn next_round(&mut self, now: Mono, pool: &mut Pool, at: usize) {
+    pub(super) fn next_round(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         let Some(job) = self.jobs.get(at) else { return };
         if job.rounds >= self.config.rounds.get() {
             let exhausted = VerifiedFailure::Exhausted { rounds: job.rounds };
@@ -51,7 +50,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// The pause is over: nodes that were asked before are asked again, but for those who lied.
-    fn round_again(&mut self, now: Mono, pool: &mut Pool, at: usize) {
+    fn round_again(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         let size = self.config.round_size();
         let Some(job) = self.jobs.get(at) else { return };
         let liars: Vec<_> =
@@ -62,7 +61,7 @@ impl<V: Verifier> Verified<V> {
         }
     }
 
-    fn start_round(&mut self, now: Mono, pool: &mut Pool, at: usize, nodes: Vec<NodeId>) {
+    fn start_round(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize, nodes: Vec<NodeId>) {
         let witnesses = match self.config.witnesses {
             0 => Vec::new(),
             count => pool.pick_signers(now, count, &self.config.signers, &nodes, &mut self.random),
@@ -91,7 +90,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// Hands on what the fan-out of the round wants done.
-    fn send(&mut self, now: Mono, pool: &Pool, at: usize) {
+    fn send(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         let Some(job) = self.jobs.get_mut(at) else { return };
         let (round, calls) = (job.rounds - 1, job.calls.clone());
         let Stage::Asking(asking) = &mut job.stage else { return };
@@ -101,7 +100,7 @@ impl<V: Verifier> Verified<V> {
             match output {
                 AttemptOutput::Ask { attempt, peer, timeout } => {
                     let exchange = exchange(attempt);
-                    let url = pool.node(peer).map(|node| node.endpoint.public_url()).unwrap_or_default();
+                    let url = pool.url(peer);
                     let flight = Flight { node: peer, url: url.into(), sent: now, until: now + timeout };
                     self.flying.insert(exchange, flight);
                     asked.push(peer);
@@ -123,7 +122,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// What an answer does to the race. `first`: it has just come, and was not held before.
-    pub(super) fn judge(&mut self, now: Mono, pool: &mut Pool, answer: Arrived, first: bool) {
+    pub(super) fn judge(&mut self, now: Mono, pool: &mut dyn Nodes, mut answer: Arrived, first: bool) {
         let Some(verdict) = self.verdict(&answer) else {
             self.late += 1;
             return;
@@ -138,23 +137,26 @@ impl<V: Verifier> Verified<V> {
                 self.answered(now, at, exchange);
                 return self.finish(now, at, Ok(Part::Value(value)), Some(node));
             }
-            Verdict::Need(needed) => match self.need(at, needed) {
-                Ok(needs) => {
-                    self.answered(now, at, exchange);
-                    if let Some(Stage::Asking(round)) = self.jobs.get_mut(at).map(|job| &mut job.stage) {
-                        round.held.push(Held { answer, needs });
+            Verdict::Need(needed) => {
+                let budget = self.jobs.budget_of(&mut answer);
+                match self.need(at, budget, needed) {
+                    Ok(needs) => {
+                        self.answered(now, at, exchange);
+                        if let Some(Stage::Asking(round)) = self.jobs.get_mut(at).map(|job| &mut job.stage) {
+                            round.held.push(Held { answer, needs });
+                        }
+                        return self.send(now, pool, at);
                     }
-                    return self.send(now, pool, at);
+                    Err(failure) => QuestionEnd::Unusable(Reason::new(failure)),
                 }
-                Err(failure) => QuestionEnd::Unusable(crate::error::Reason::new(failure)),
-            },
+            }
             Verdict::Unproven(what) => QuestionEnd::Unproven(what),
             Verdict::Lie(reason) => {
                 pool.record(now, node, NodeEvent::Lied, &mut self.random);
                 QuestionEnd::Lie(reason)
             }
             Verdict::Unusable { reason, absent } => {
-                self.report_absent(now, pool, node, &absent);
+                pool.report_absent(now, node, &absent);
                 QuestionEnd::Unusable(reason)
             }
         };
@@ -186,7 +188,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// Judges the answers whose sub-requests have ended.
-    pub(super) fn judge_held(&mut self, now: Mono, pool: &mut Pool, at: usize) {
+    pub(super) fn judge_held(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         let mut place = 0;
         while self.ended.is_none() {
             let Some(Stage::Asking(round)) = self.jobs.get(at).map(|job| &job.stage) else { return };
@@ -201,7 +203,7 @@ impl<V: Verifier> Verified<V> {
             match settled {
                 Settled::Failed(failure) => {
                     // Without what it needs the answer is worth nothing, and the node did nothing wrong.
-                    let reason = QuestionEnd::Unusable(crate::error::Reason::new(failure));
+                    let reason = QuestionEnd::Unusable(Reason::new(failure));
                     self.heard(answer, reason);
                     self.round_over(now, pool, at);
                 }
@@ -224,7 +226,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// A question came to nothing; the next node takes its place, or the next round begins.
-    pub(super) fn lapse(&mut self, now: Mono, pool: &mut Pool, exchange: ExchangeId) {
+    pub(super) fn lapse(&mut self, now: Mono, pool: &mut dyn Nodes, exchange: ExchangeId) {
         let at = exchange.job as usize;
         let Some(Stage::Asking(round)) = self.jobs.get_mut(at).map(|job| &mut job.stage) else { return };
         round.attempts.handle_failed(now, exchange.attempt, (), false);
@@ -233,7 +235,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// Begins the next round if nobody of this one can answer any more.
-    fn round_over(&mut self, now: Mono, pool: &mut Pool, at: usize) {
+    fn round_over(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         let Some(Stage::Asking(round)) = self.jobs.get(at).map(|job| &job.stage) else { return };
         if round.attempts.open().is_empty() && round.held.is_empty() {
             self.next_round(now, pool, at);
@@ -241,7 +243,7 @@ impl<V: Verifier> Verified<V> {
     }
 
     /// Time has passed for one job.
-    pub(super) fn round_timeout(&mut self, now: Mono, pool: &mut Pool, at: usize) {
+    pub(super) fn round_timeout(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         match self.jobs.get_mut(at).map(|job| &mut job.stage) {
             Some(Stage::Pausing { until }) if *until <= now => self.round_again(now, pool, at),
             Some(Stage::Asking(_)) => self.give_up_overdue(now, pool, at),
@@ -249,7 +251,7 @@ impl<V: Verifier> Verified<V> {
         }
     }
 
-    fn give_up_overdue(&mut self, now: Mono, pool: &mut Pool, at: usize) {
+    fn give_up_overdue(&mut self, now: Mono, pool: &mut dyn Nodes, at: usize) {
         let of_job = |id: &ExchangeId| id.job as usize == at;
         let overdue: Vec<_> = self
             .flying
@@ -268,14 +270,6 @@ impl<V: Verifier> Verified<V> {
         }
         self.send(now, pool, at);
         self.round_over(now, pool, at);
-    }
-
-    fn report_absent(&self, now: Mono, pool: &mut Pool, by: NodeId, absent: &[Bytes]) {
-        for key in absent {
-            if let Some(signer) = pool.with_key(key) {
-                pool.report_offline(now, signer, by);
-            }
-        }
     }
 
     /// The end of a job whose nodes all gave no proof, or lied, if that is what they did.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::call::Call;
 use crate::error::Reason;
-use crate::pool::{Node, PoolConfig};
+use crate::pool::{Node, Pool, PoolConfig};
 use crate::signer::{SignKind, SignRequest, Signature};
 use serde_json::{Value, json};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -84,7 +84,10 @@ impl Verifier for Doubles {
         if proof != Some(result * 2) {
             return Verdict::Lie(Reason::new(Because("the proof is not the double")));
         }
-        let needs = Self::needs(&self.after, request);
+        let mut needs = Self::needs(&self.after, request);
+        // The answer itself may say that it needs more.
+        let named = answer["needs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        needs.extend(named.map(query));
         if Self::missing(&needs, context.parts) { Verdict::Need(needs) } else { Verdict::Verified(result) }
     }
 

@@ -3,7 +3,7 @@
 use super::draw::sign;
 use super::proofs::{indexed, proof_in};
 use super::{Block, Chain, address};
-use alloy_consensus::{Eip658Value, Transaction as _, TxReceipt};
+use alloy_consensus::{Eip658Value, Transaction as _, TxEnvelope, TxReceipt};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use k256::ecdsa::SigningKey;
@@ -188,6 +188,8 @@ impl Block {
         let Some((transaction, from)) = self.transactions.get(index) else { return Value::Null };
         let mut value = json!(transaction);
         value["from"] = json!(from);
+        // As nodes tell it: what it cost, whatever the type.
+        value["gasPrice"] = json!(self.price(transaction));
         value["blockHash"] = json!(self.hash);
         value["blockNumber"] = json!(quantity(self.header.number));
         value["transactionIndex"] = json!(quantity(index as u64));
@@ -211,6 +213,7 @@ impl Block {
             value["data"] = json!(log.data.data);
             value["logIndex"] = json!(quantity((earlier + at) as u64));
             value["removed"] = json!(false);
+            value["blockTimestamp"] = json!(quantity(self.header.timestamp));
             value
         });
         let mut value = place.clone();
@@ -227,7 +230,21 @@ impl Block {
         value["to"] = json!(tx.to());
         let created = tx.kind().is_create().then(|| from.create(tx.nonce()));
         value["contractAddress"] = json!(created);
+        value["effectiveGasPrice"] = json!(self.price(tx));
+        if let Some(hashes) = tx.blob_versioned_hashes() {
+            value["blobGasUsed"] = json!(quantity(hashes.len() as u64 * 131_072));
+        }
         value
+    }
+
+    /// What a unit of gas cost (EIP-1559): the base fee and the tip, if the sender pays that much.
+    fn price(&self, transaction: &TxEnvelope) -> String {
+        let base = self.header.base_fee_per_gas.map_or(0, u128::from);
+        let price = match (transaction.gas_price(), transaction.max_priority_fee_per_gas()) {
+            (Some(price), _) => price,
+            (None, tip) => transaction.max_fee_per_gas().min(base + tip.unwrap_or_default()),
+        };
+        format!("0x{price:x}")
     }
 
     fn block_proof(&self, told: bool, full: bool) -> Value {

@@ -151,7 +151,8 @@ fn signed<T: SignableTransaction<Signature>>(tx: T, sender: &SigningKey) -> allo
 
 /// A signature over a hash.
 pub(super) fn sign(hash: B256, signer: &SigningKey) -> Signature {
-    signer.sign_prehash_recoverable(hash.as_slice()).expect("a hash of 32 bytes can be signed").into()
+    let (signature, parity) = signer.sign_prehash_recoverable(hash.as_slice());
+    Signature::from_bytes_and_parity(&signature.to_bytes(), parity.is_y_odd())
 }
 
 fn authorization(random: &mut Rng, nonce: u64) -> alloy_eips::eip7702::SignedAuthorization {

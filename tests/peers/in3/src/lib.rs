@@ -3,7 +3,7 @@
 use quorate_eth::{EthRequest, EthVerifier, Trust};
 use quorate_query::ClientSettings;
 use quorate_query::pool::{Node, Pool, PoolConfig};
-use quorate_query::verified::{Clients, VerifiedClient, VerifiedConfig};
+use quorate_query::verified::{Clients, VerifiedBuilder, VerifiedClient, VerifiedConfig};
 use quorate_testkit::chain::Chain;
 use quorate_testkit::proof_nodes::{ProofFault, ProofNode};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ impl Nodes {
         };
         let verifier = EthVerifier::new(Trust::nobody()).with_chain_id(1);
         let clients = Clients::new(ClientSettings::new().expect("TLS"));
-        VerifiedClient::new(verifier, pool, clients).with_config(config)
+        VerifiedBuilder::new(verifier, pool).with_config(config).client(clients)
     }
 
     /// Requests of every method that both sides verify, about a block of the London fork: IN3 knows no later header.

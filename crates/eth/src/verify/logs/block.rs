@@ -1,5 +1,6 @@
 //! One block of a log proof: its header, and those of its receipts that the proof has.
 
+use super::super::expect_name;
 use super::super::receipt::{Place, logs_of, receipt_at, transaction_at};
 use super::MAX_ENTRIES;
 use crate::error::{Reason, Rejected};
@@ -22,6 +23,8 @@ pub(super) struct ProvenReceipt {
     pub(super) transaction: B256,
     pub(super) index: u64,
     pub(super) logs: Vec<Log>,
+    /// How many logs are in the receipts before it, as far as those are here; and whether they all are.
+    pub(super) before: (u64, bool),
     encoded: Bytes,
 }
 
@@ -33,18 +36,24 @@ impl ProvenBlock {
         if let Some(number) = given.find("number") {
             number.expect(number.u64()?, header.number, "the header")?;
         }
-        let mut receipts = BTreeMap::new();
+        let mut receipts: BTreeMap<u64, ProvenReceipt> = BTreeMap::new();
         if let Some(proofs) = given.find("receipts") {
             let members = proofs.members()?;
             if members.len() > MAX_ENTRIES {
                 return Err(proofs.reject(Reason::TooMany { max: MAX_ENTRIES }));
             }
-            for (_, proof) in members {
+            for (name, proof) in members {
                 let receipt = ProvenReceipt::verify(&proof, &header)?;
+                expect_name(&proof, name, |name| name.hash(), receipt.transaction)?;
                 if receipts.insert(receipt.index, receipt).is_some() {
                     return Err(proof.reject(Reason::OutOfOrder));
                 }
             }
+        }
+        let mut before = 0;
+        for (place, (index, receipt)) in (0_u64..).zip(&mut receipts) {
+            receipt.before = (before, place == *index);
+            before += receipt.logs.len() as u64;
         }
         Ok(Self { hash: header.hash(), header, receipts })
     }
@@ -85,6 +94,6 @@ impl ProvenReceipt {
         let encoded = receipt_at(header, index, &nodes)?;
         let logs =
             logs_of(&encoded).ok_or_else(|| nodes.malformed("the proof of a receipt of type 0 to 4"))?;
-        Ok(Self { transaction, index, logs, encoded })
+        Ok(Self { transaction, index, logs, before: (0, false), encoded })
     }
 }

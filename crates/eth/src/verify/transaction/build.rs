@@ -44,12 +44,13 @@ const fn legacy_parity(v: u64) -> Option<(bool, Option<u64>)> {
     }
 }
 
-/// `yParity`, or `v` in its place; where both are there, they must agree.
+/// `yParity`, or `v` in its place, which some nodes count from 27; where both are there, they must agree.
 fn parity(told: &Json<'_>) -> Result<bool, Rejected> {
     let read = |name: &'static str| {
         let Some(member) = told.find(name) else { return Ok(None) };
         match member.u64()? {
             bit @ (0 | 1) => Ok(Some(bit == 1)),
+            v @ (27 | 28) if name == "v" => Ok(Some(v == 28)),
             _ => Err(member.malformed("0 or 1")),
         }
     };
@@ -99,34 +100,32 @@ fn eip1559(told: &Json<'_>) -> Result<TxEip1559, Rejected> {
 }
 
 fn eip4844(told: &Json<'_>) -> Result<TxEip4844, Rejected> {
-    let hashes = told.need("blobVersionedHashes")?;
     Ok(TxEip4844 {
         chain_id: told.need("chainId")?.u64()?,
         nonce: told.need("nonce")?.u64()?,
         gas_limit: gas(told)?,
         max_fee_per_gas: told.need("maxFeePerGas")?.u128()?,
         max_priority_fee_per_gas: told.need("maxPriorityFeePerGas")?.u128()?,
-        to: recipient(told)?,
+        to: told.need("to")?.address()?,
         value: told.need("value")?.u256()?,
         access_list: access_list(told)?,
-        blob_versioned_hashes: list(&hashes, |hash| hash.hash())?,
+        blob_versioned_hashes: told.list("blobVersionedHashes", MAX_LIST, |hash| hash.hash())?,
         max_fee_per_blob_gas: told.need("maxFeePerBlobGas")?.u128()?,
         input: input(told)?,
     })
 }
 
 fn eip7702(told: &Json<'_>) -> Result<TxEip7702, Rejected> {
-    let authorizations = told.need("authorizationList")?;
     Ok(TxEip7702 {
         chain_id: told.need("chainId")?.u64()?,
         nonce: told.need("nonce")?.u64()?,
         gas_limit: gas(told)?,
         max_fee_per_gas: told.need("maxFeePerGas")?.u128()?,
         max_priority_fee_per_gas: told.need("maxPriorityFeePerGas")?.u128()?,
-        to: recipient(told)?,
+        to: told.need("to")?.address()?,
         value: told.need("value")?.u256()?,
         access_list: access_list(told)?,
-        authorization_list: list(&authorizations, authorization)?,
+        authorization_list: told.list("authorizationList", MAX_LIST, authorization)?,
         input: input(told)?,
     })
 }
@@ -152,17 +151,14 @@ fn gas(told: &Json<'_>) -> Result<u64, Rejected> {
     Ok(value)
 }
 
-/// The recipient; none for the creation of a contract.
+/// Whom a transaction is for.
 fn to(told: &Json<'_>) -> Result<TxKind, Rejected> {
-    match told.find("to") {
-        None => Ok(TxKind::Create),
-        Some(to) if to.value() == "0x" => Ok(TxKind::Create),
-        Some(to) => to.address().map(TxKind::Call),
-    }
+    Ok(recipient(&told.at("to"))?.map_or(TxKind::Create, TxKind::Call))
 }
 
-fn recipient(told: &Json<'_>) -> Result<Address, Rejected> {
-    told.need("to")?.address()
+/// The address; none for the creation of a contract, which nodes write as null, as nothing, or leave out.
+pub(in crate::verify) fn recipient(to: &Json<'_>) -> Result<Option<Address>, Rejected> {
+    if to.is_null() || to.is_empty_text() { Ok(None) } else { to.address().map(Some) }
 }
 
 /// `input` and its older name `data`; where both are there, they must agree.
@@ -176,19 +172,9 @@ fn input(told: &Json<'_>) -> Result<Bytes, Rejected> {
 }
 
 fn access_list(told: &Json<'_>) -> Result<AccessList, Rejected> {
-    let Some(entries) = told.find("accessList") else { return Ok(AccessList::default()) };
-    list(&entries, |entry| {
-        let keys = entry.need("storageKeys")?;
-        let storage_keys: Vec<B256> = list(&keys, |key| key.hash())?;
+    let entry = |entry: &Json<'_>| {
+        let storage_keys: Vec<B256> = entry.list("storageKeys", MAX_LIST, |key| key.hash())?;
         Ok(AccessListItem { address: entry.need("address")?.address()?, storage_keys })
-    })
-    .map(AccessList)
-}
-
-fn list<T>(given: &Json<'_>, read: impl Fn(&Json<'_>) -> Result<T, Rejected>) -> Result<Vec<T>, Rejected> {
-    let items = given.items()?;
-    if items.len() > MAX_LIST {
-        return Err(given.reject(Reason::TooMany { max: MAX_LIST }));
-    }
-    items.map(|item| read(&item)).collect()
+    };
+    told.list("accessList", MAX_LIST, entry).map(AccessList)
 }

@@ -75,6 +75,40 @@ fn a_circle_and_a_need_without_end_are_errors() {
     assert!(matches!(world.failure().failure, VerifiedFailure::TooMany { max: MAX_JOBS }));
 }
 
+/// An answer that needs so many other values.
+fn greedy(prefix: &str, count: usize) -> Value {
+    let needs: Vec<_> = (0..count).map(|number| format!("{prefix}{number}")).collect();
+    json!({ "result": 7, "proof": 14, "needs": needs })
+}
+
+#[test]
+fn what_one_answer_needs_leaves_room_for_the_others() {
+    let mut world = World::new(9, config(6));
+    // Together with the request they are as many as the request itself may have.
+    for (node, count) in [("a", MAX_ANSWER_JOBS), ("b", MAX_ANSWER_JOBS), ("c", MAX_ANSWER_JOBS), ("d", 15)] {
+        world.answer(world.place_of("value"), greedy(node, count));
+    }
+    assert_eq!(world.machine.jobs.len(), MAX_JOBS);
+    // More than it may have: none of it is asked for.
+    let before = world.total;
+    world.answer(world.place_of("value"), greedy("e", MAX_ANSWER_JOBS + 1));
+    assert!(world.asked.iter().all(|(.., what)| !what.starts_with('e')) && world.total == before);
+    world.answer(world.place_of("value"), json!({ "result": 42, "proof": 84, "needs": ["code"] }));
+    world.answer(world.place_of("code"), honest(1));
+    assert_eq!(world.value(), 42);
+}
+
+#[test]
+fn all_that_is_needed_together_is_bounded_whoever_needs_it() {
+    let mut world = World::new(200, config(100));
+    let most = (MAX_ALL_JOBS - 1) / MAX_ANSWER_JOBS;
+    for node in 0..=most {
+        world.answer(world.place_of("value"), greedy(&format!("{node}-"), MAX_ANSWER_JOBS));
+    }
+    assert_eq!(world.machine.jobs.len(), 1 + most * MAX_ANSWER_JOBS);
+    assert!(world.machine.jobs.len() + MAX_ANSWER_JOBS > MAX_ALL_JOBS);
+}
+
 #[test]
 fn a_request_that_needs_nobody_asks_nobody() {
     let world = World::asking("one", Doubles::default(), pool(0), config(1));
