@@ -6,6 +6,7 @@
 //! after it is never delivered before it.
 
 mod causal;
+mod cycles;
 mod lacks;
 mod loss;
 mod peers;
@@ -58,6 +59,7 @@ pub struct Incoming {
     lacks: VecDeque<Lack>,
     /// Whether a citation of an opaque id was seen: what the first of them cites is from before we joined.
     met_opaque: bool,
+    cycles: u64,
     /// Sets that nothing waits for any more: their messages need not be kept. `None` where none are.
     released: Option<Vec<SegmentOrigin>>,
 }
@@ -88,6 +90,7 @@ impl Incoming {
             events: VecDeque::new(),
             lacks: VecDeque::new(),
             met_opaque: false,
+            cycles: 0,
             released: None,
             config,
         }
@@ -169,13 +172,20 @@ impl Incoming {
         self.wait(now.mono, origin, set, arrival.segment, cost);
         Verdict::Accepted
     }
+
     /// Declares lost what is due, and lets go what only waited for it.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some((origin, _)) = self.reassembler.poll_expired(now.mono) {
             self.drop_set(&origin);
         }
+        let mut overdue = Vec::new();
         while let Some(waiter) = self.waiting.poll_due(now.mono) {
-            self.declare_lost(now.mono, waiter);
+            if self.declare_lost(now.mono, waiter) {
+                overdue.push(waiter);
+            }
+        }
+        if !overdue.is_empty() {
+            self.break_cycles(overdue);
         }
     }
 
@@ -301,6 +311,8 @@ impl Incoming {
         let Some(mut set) = self.sets.remove(&origin) else { return };
         let Reassembled { payload, segments, charged, .. } = whole;
         set.count = segments;
+        let ids = &set.ids;
+        set.past.retain(|key| !matches!(key, Key::Opaque(id) if ids.contains(id)));
         if let SegmentOrigin::Structured(tag, base) = origin {
             // Whoever has the payload has all its segments, those that never came too.
             self.peers.received_all(tag, base..base + segments);

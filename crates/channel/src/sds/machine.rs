@@ -155,6 +155,8 @@ pub struct SdsStats {
     pub repairs_given: u64,
     /// Gaps reported.
     pub gaps: u64,
+    /// Circles of messages that cite one another, in which one citation was passed over.
+    pub cycles: u64,
 }
 
 /// The SDS machine. It is alone usable, without segments, rate limit, cipher and envelopes:
@@ -432,6 +434,7 @@ impl Sds {
                 }
             }
         }
+        self.stats.cycles = self.incoming.cycles();
         while let Some(lack) = self.incoming.poll_lack() {
             let fetch = lack.hint.clone().map(|hint| SdsEvent::Fetch {
                 id: lack.id.clone(),
