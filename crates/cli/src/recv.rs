@@ -97,6 +97,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         never = acquaintances::keep(acquaintances, &member) => match never {},
         never = refusals::tell(refusals, &progress, arguments.json) => match never {},
     };
+    let stats = channel.stats().await.unwrap_or_default();
+    if arguments.json {
+        output::json(&json!({ "event": "ended", "received_bytes": stats.envelope_bytes_received }));
+    }
     member.part().await;
     outcome
 }

@@ -20,7 +20,7 @@ use super::Key;
 use crate::config::JoinPolicy;
 use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
 use crate::segment::{
-    Admission, Discard, Reassembled, Reassembler, ReassemblyLimits, SEGMENT_COST, SegmentCounts,
+    Admission, Discard, Need, Reassembled, Reassembler, ReassemblyLimits, SEGMENT_COST, SegmentCounts,
     SegmentOrigin,
 };
 use bytes::Bytes;
@@ -116,8 +116,8 @@ impl Incoming {
         count: u64,
         structured: Option<StructuredId>,
     ) -> Verdict {
-        let needed = self.is_needed(&origin);
         let past = self.missed_past(now, &arrival);
+        let need = self.need(&origin, &past);
         self.notice_lacks(&arrival, &origin, count, &past);
         let beside = past.iter().map(Key::cost).sum();
         let admission = self.reassembler.handle_segment(
@@ -126,7 +126,7 @@ impl Incoming {
             &arrival.sender,
             arrival.segment.clone(),
             beside,
-            needed,
+            need,
         );
         match admission {
             Admission::Discarded(Discard::CacheFull) => return Verdict::Full,
@@ -152,11 +152,11 @@ impl Incoming {
         if let Some(verdict) = self.standing(now.mono, &arrival, &origin, 1, structured) {
             return verdict;
         }
-        let needed = self.is_needed(&origin);
         let past = self.missed_past(now, &arrival);
+        let need = self.need(&origin, &past);
         self.notice_lacks(&arrival, &origin, 1, &past);
         let cost = SEGMENT_COST + arrival.segment.len() + past.iter().map(Key::cost).sum::<usize>();
-        if !self.reassembler.charge(&origin, &arrival.sender, cost, needed) {
+        if !self.reassembler.charge(&origin, &arrival.sender, cost, need) {
             return Verdict::Full;
         }
         self.peers.received(&Key::of(&arrival.id));
@@ -265,11 +265,14 @@ impl Incoming {
         }
     }
 
-    /// Whether this is the next payload of its sender: then others may be waiting for it.
-    fn is_needed(&self, origin: &SegmentOrigin) -> bool {
+    /// Whether this is the next payload of its sender, so that others may be waiting for it, and whether it waits for any itself.
+    fn need(&self, origin: &SegmentOrigin, past: &[Key]) -> Need {
         match origin {
-            SegmentOrigin::Structured(tag, base) => self.peers.first_open(tag) == Some(*base),
-            SegmentOrigin::Opaque(..) | SegmentOrigin::Whole(_) => false,
+            SegmentOrigin::Structured(tag, base) if self.peers.first_open(tag) == Some(*base) => {
+                let waits = past.iter().any(|key| self.open_upto(key).is_some());
+                if waits { Need::Waited } else { Need::Ready }
+            }
+            _ => Need::None,
         }
     }
 

@@ -77,7 +77,9 @@ impl WaitingRoom {
         let waiting = self.waiting.remove(&waiter)?;
         self.deadlines.remove(&(waiting.deadline, waiter));
         self.by_origin.remove(&waiting.origin);
-        waiting.set.ids.iter().for_each(|id| drop(self.by_id.remove(id)));
+        for id in &waiting.set.ids {
+            self.by_id.remove(id);
+        }
         Some(waiting)
     }
 
