@@ -4,6 +4,7 @@
 //! a run reports it counted; nothing is estimated but what [`report`] calls an extrapolation.
 
 mod hostile;
+pub mod kept;
 mod plot;
 pub mod report;
 mod trouble;

@@ -99,7 +99,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let stats = channel.stats().await.unwrap_or_default();
     if arguments.json {
-        output::json(&json!({ "event": "ended", "received_bytes": stats.envelope_bytes_received }));
+        let (all, payloads) = (stats.envelope_bytes_received, stats.bytes_received);
+        output::json(&json!({ "event": "ended", "received_bytes": all, "payload_bytes": payloads }));
     }
     member.part().await;
     outcome

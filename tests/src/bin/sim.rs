@@ -2,10 +2,11 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program's output")]
 
+use quorate_tests::sim::kept::Kept;
 use quorate_tests::sim::report::{self, Row};
 use quorate_tests::sim::{Measured, SPEAKERS, Scenario, TROUBLED_LOSS, Trouble, run};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, exit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -28,11 +29,20 @@ fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(reason) => {
-            eprintln!("{reason}\nusage: [--quick | --nightly] [--seed N] [--write FOLDER]");
+            eprintln!(
+                "{reason}\nusage: [--quick | --nightly] [--only PARTICIPANTS] [--seed N] [--resume FILE] [--write FOLDER]"
+            );
             return ExitCode::from(2);
         }
     };
-    let rows = measure_all(&options.scenarios(), options.seed);
+    let kept = match options.resume.as_deref().map(|file| Kept::open(file, options.seed)).transpose() {
+        Ok(kept) => kept.unwrap_or_default(),
+        Err(error) => {
+            eprintln!("what was measured before cannot be read: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let rows = measure_all(&options.scenarios(), options.seed, &kept);
     if let Some(folder) = &options.write {
         let flag = if options.nightly { " --nightly" } else { "" };
         let command = format!("cargo xtask sim --write{flag} --seed {}", options.seed);
@@ -58,12 +68,18 @@ fn main() -> ExitCode {
 }
 
 /// Runs the scenarios side by side, as many as there are processors. Which runs where changes nothing.
-fn measure_all(scenarios: &[Scenario], seed: u64) -> Vec<Row> {
+fn measure_all(scenarios: &[Scenario], seed: u64, kept: &Kept) -> Vec<Row> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mine = std::iter::from_fn(|| {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            Some((at, measure(*scenarios.get(at)?, seed)))
+            let scenario = *scenarios.get(at)?;
+            let row = kept.find(&scenario).unwrap_or_else(|| {
+                let row = measure(scenario, seed);
+                kept.add(&row);
+                row
+            });
+            Some((at, row))
         });
         mine.collect::<Vec<_>>()
     };
@@ -123,20 +139,32 @@ fn is_failure(scenario: Scenario, measured: &Measured) -> bool {
 struct Options {
     quick: bool,
     nightly: bool,
+    /// Groups of this size alone.
+    only: Option<usize>,
     seed: u64,
+    /// What was measured before is read from here, and what is measured now is added.
+    resume: Option<PathBuf>,
     write: Option<String>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { quick: false, nightly: false, seed: SEED, write: None };
+        let mut options =
+            Self { quick: false, nightly: false, only: None, seed: SEED, resume: None, write: None };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--nightly" => options.nightly = true,
+                "--only" => {
+                    let only = arguments.next().and_then(|only| only.parse().ok());
+                    options.only = Some(only.ok_or("--only needs a number of participants")?);
+                }
                 "--seed" => {
                     let seed = arguments.next().and_then(|seed| seed.parse().ok());
                     options.seed = seed.ok_or("--seed needs a number")?;
+                }
+                "--resume" => {
+                    options.resume = Some(arguments.next().ok_or("--resume needs a file")?.into());
                 }
                 "--write" => options.write = Some(arguments.next().ok_or("--write needs a folder")?),
                 unknown => return Err(format!("unknown argument `{unknown}`")),
@@ -157,6 +185,7 @@ impl Options {
         let troubled = groups.iter().map(|size| Scenario::of(*size, 0.0, Trouble::None)).chain(large);
         let troubled = troubled
             .flat_map(|group| TROUBLES.map(|trouble| Scenario { loss: TROUBLED_LOSS, trouble, ..group }));
-        all.chain(few).chain(troubled).collect()
+        let asked = |scenario: &Scenario| self.only.is_none_or(|only| only == scenario.participants);
+        all.chain(few).chain(troubled).filter(asked).collect()
     }
 }

@@ -78,7 +78,7 @@ fn has(number: u64, tag: SenderTag, upto: u64) -> MessageEnvelope {
 }
 
 #[test]
-fn others_messages_are_kept_for_repair_until_a_restart_and_own_open_ones_beyond() {
+fn others_messages_are_kept_for_repair_until_a_restart_and_own_ones_again_when_they_are_repeated() {
     for restarts in [false, true] {
         let (mut alice, mut bob) = pair();
         let one = sent(&mut alice, 1, "one");
@@ -90,9 +90,10 @@ fn others_messages_are_kept_for_repair_until_a_restart_and_own_open_ones_beyond(
         bob.receive(200, asks(1, &one.message)).unwrap();
         let gave = said(&mut bob, 200).into_iter().any(|message| message.id == one.message);
         assert_eq!((gave, bob.machine.stats().repairs_given), (!restarts, u64::from(!restarts)));
-        // Alice answers for herself, at once, until enough have it.
-        alice.receive(200, asks(2, &one.message)).unwrap();
-        let again = alice.time_out(201).unwrap();
+        // Alice repeats what is hers, and from then on answers for it at once.
+        assert!(said(&mut alice, 200).iter().any(|message| message.id == one.message));
+        let mut again = alice.receive(100_000, asks(2, &one.message)).unwrap();
+        again.extend(alice.time_out(100_001).unwrap());
         assert!(again.iter().any(|dispatch| dispatch.message == one.message), "restarted: {restarts}");
     }
 }
