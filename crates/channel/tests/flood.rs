@@ -4,8 +4,10 @@
 //! and where they are not:
 //!
 //! ```console
-//! $ cargo test --release -p quorate-channel --test flood -- --ignored --nocapture --test-threads 1
+//! $ cargo test --release -p quorate-channel --test flood -- --ignored --nocapture ten_seconds_of_a_flood_cost_what_is_configured
 //! ```
+//!
+//! (One at a time: the most memory that a process ever had is what is compared.)
 //!
 //! Time is virtual, so what is given up after its time is given up. Nothing depends on how fast the machine is.
 
