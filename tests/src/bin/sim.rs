@@ -174,18 +174,20 @@ impl Options {
     }
 
     /// Who all talk, up to 100; ten who talk, up to 1,000: a thousand who all talk would take hours. What goes wrong beside loss
-    /// goes wrong at 20 % of it, and that loss alone is what it is held against.
+    /// goes wrong at 20 % of it, and that loss alone is what it is held against; in large groups ten talk then.
     fn scenarios(&self) -> Vec<Scenario> {
         let groups: &[usize] = if self.quick { &[3, 10] } else { &[3, 10, 30, 100] };
-        let few = groups.iter().copied().chain(self.nightly.then_some(LARGE)).filter(|size| *size > SPEAKERS);
-        let few = few.flat_map(|size| LOSSES.map(|loss| (size, loss)));
-        let few = few.map(|(size, loss)| Scenario::of(size, loss, Trouble::None).with_few_senders());
+        let sizes = || groups.iter().copied().chain(self.nightly.then_some(LARGE));
         let all = groups.iter().flat_map(|size| LOSSES.map(|loss| Scenario::of(*size, loss, Trouble::None)));
-        let large = self.nightly.then_some(Scenario::of(LARGE, 0.0, Trouble::None).with_few_senders());
-        let troubled = groups.iter().map(|size| Scenario::of(*size, 0.0, Trouble::None)).chain(large);
-        let troubled = troubled
-            .flat_map(|group| TROUBLES.map(|trouble| Scenario { loss: TROUBLED_LOSS, trouble, ..group }));
+        let few = sizes().filter(|size| *size > SPEAKERS);
+        let few = few.flat_map(|size| LOSSES.map(|loss| Scenario::of(size, loss, Trouble::None)));
+        let troubled =
+            sizes().flat_map(|size| TROUBLES.map(|trouble| Scenario::of(size, TROUBLED_LOSS, trouble)));
+        let troubled = troubled.map(|scenario| match scenario.participants {
+            ..100 => scenario,
+            _ => scenario.with_few_senders(),
+        });
         let asked = |scenario: &Scenario| self.only.is_none_or(|only| only == scenario.participants);
-        all.chain(few).chain(troubled).filter(asked).collect()
+        all.chain(few.map(Scenario::with_few_senders)).chain(troubled).filter(asked).collect()
     }
 }
