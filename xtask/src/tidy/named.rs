@@ -4,8 +4,8 @@ use super::{Files, Report};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// So many underscores make a name that nobody writes by chance.
-const LEAST: usize = 3;
+/// So many underscores make a sentence, as tests are named here; functions of others that a page speaks of have fewer.
+const LEAST: usize = 4;
 
 pub(super) fn check(files: &Files, report: &mut Report) {
     let words: BTreeSet<&str> = files.ending(".rs").flat_map(|(path, text)| names(path, text)).collect();
@@ -61,7 +61,7 @@ mod tests {
         for page in [
             "`the_tests_that_there_are`",
             "`world: a_file_that_is_a_test` and `tests/tests/a/a_file_that_is_a_test.rs`",
-            "`the_tests_that_…`",
+            "`the_tests_that_there_…`",
             "a short `file_name`, prose_that_is_not_code",
         ] {
             assert_eq!(failures(page), 0, "{page}");
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_name_of_nothing_is_a_failure() {
-        assert_eq!(failures("`a_test_that_was_renamed`, `live:` `another_one_that_was`"), 2);
+        assert_eq!(failures("`a_test_that_was_renamed`, `live:` `another_one_that_was_too`"), 2);
         assert_eq!(failures("`the_tests_that_were_…`"), 1);
     }
 }
