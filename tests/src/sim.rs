@@ -4,8 +4,12 @@
 //! a run reports it counted; nothing is estimated but what [`report`] calls an extrapolation.
 
 mod hostile;
+pub mod kept;
 mod plot;
 pub mod report;
+mod trouble;
+
+pub use trouble::Trouble;
 
 use crate::SECOND;
 use fastrand::Rng;
@@ -19,32 +23,19 @@ use std::time::Duration;
 pub const PAYLOAD: usize = 200;
 /// Messages that each participant sends.
 pub const MESSAGES: usize = 3;
+/// How many send where not everybody does.
+pub const SPEAKERS: usize = 10;
+/// The loss beside which trouble is made.
+pub const TROUBLED_LOSS: f64 = 0.2;
 /// Within which each participant sends its messages, at random times.
 const TALK: Duration = Duration::from_secs(30);
 /// When a run is given up.
 const LIMIT: Duration = Duration::from_secs(1_800);
-
-/// What goes wrong beside loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// Nothing.
-    None,
-    /// Every 3 s a random third hears and is heard by nobody for 1 s.
-    Bursts,
-    /// Two halves do not hear each other from 10 s to 40 s.
-    Partition,
-    /// A third of the participants comes and goes: each is gone after 10 s on average, and comes back as a new incarnation.
-    Churn,
-    /// Every 2 s the wall clock of somebody jumps by up to an hour either way.
-    Clocks,
-    /// A member acknowledges everything in everybody's name, and asks for repairs of what never was.
-    Forger,
-    /// The same member, in a group whose messages are signed ([`SenderAuth`]).
-    ForgerAmongSigned,
-}
+/// When a run that has lost something is given up: nothing came for so long, which is longer than anything is waited for.
+const SILENCE: Duration = Duration::from_secs(400);
 
 /// A group on a network.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scenario {
     /// How many participants.
     pub participants: usize,
@@ -79,6 +70,8 @@ pub struct Measured {
     pub twice: u64,
     /// Of the frames, answers to requests for repair.
     pub repairs: u64,
+    /// The most of them in one second: how large a storm of repairs became.
+    pub storm: u64,
     /// Envelopes refused because their sender had not signed them.
     pub refused: u64,
     /// Gaps that somebody was told.
@@ -92,12 +85,24 @@ impl Scenario {
     pub const fn of(participants: usize, loss: f64, trouble: Trouble) -> Self {
         Self { participants, senders: participants, loss, trouble }
     }
+
+    /// The same group in which at most [`SPEAKERS`] send, and all receive and acknowledge.
+    #[must_use]
+    pub const fn with_few_senders(self) -> Self {
+        let senders = if self.participants < SPEAKERS { self.participants } else { SPEAKERS };
+        Self { senders, ..self }
+    }
 }
 
 impl Measured {
     /// Envelopes for each message delivered to one participant.
     pub fn frames_per_delivery(&self) -> f64 {
         self.frames as f64 / self.delivered.max(1) as f64
+    }
+
+    /// Of the messages that everybody was to receive, those that never came to somebody, as a part of all.
+    pub fn missing(&self) -> f64 {
+        (self.expected - self.delivered) as f64 / self.expected.max(1) as f64
     }
 
     /// Bytes for each message delivered to one participant.
@@ -109,7 +114,7 @@ impl Measured {
 /// Runs a scenario.
 pub fn run(scenario: Scenario, seed: u64) -> Measured {
     let mut run = Run::new(scenario, seed);
-    while run.world.elapsed() < LIMIT && !(run.is_over() && run.missing() == 0) {
+    while run.world.elapsed() < LIMIT && !(run.is_over() && (run.missing() == 0 || run.is_silent())) {
         run.tick();
     }
     run.finish()
@@ -129,6 +134,8 @@ struct Run {
     delivered: u64,
     frames: u64,
     peak: u64,
+    repairs: u64,
+    storm: u64,
 }
 
 /// A participant, in whichever incarnation.
@@ -151,6 +158,7 @@ struct Before {
     bytes: u64,
     repetitions: u64,
     syncs: u64,
+    repairs: u64,
 }
 
 struct Sent {
@@ -208,6 +216,8 @@ impl Run {
             delivered: 0,
             frames: 0,
             peak: 0,
+            repairs: 0,
+            storm: 0,
         }
     }
 
@@ -237,84 +247,9 @@ impl Run {
         self.quiet_since = self.quiet_since.max(self.last_send);
     }
 
-    fn trouble(&mut self) {
-        let seconds = self.world.elapsed().as_secs();
-        let talking = self.world.elapsed() < TALK;
-        match self.scenario.trouble {
-            Trouble::None => {}
-            Trouble::Bursts => {
-                self.world.heal();
-                if seconds.is_multiple_of(3) && talking {
-                    let mut members: Vec<_> = self.seats.iter().map(|seat| seat.member).collect();
-                    self.random.shuffle(&mut members);
-                    let out = members.split_off(members.len() - members.len() / 3);
-                    let alone = |member: &MemberId| [*member];
-                    for (index, member) in out.iter().enumerate() {
-                        self.world.partition(&alone(member), &members);
-                        self.world.partition(&alone(member), &out[index + 1..]);
-                    }
-                }
-            }
-            Trouble::Partition => {
-                let members: Vec<_> = self.seats.iter().map(|seat| seat.member).collect();
-                let (one, other) = members.split_at(members.len() / 2);
-                match seconds {
-                    10 => self.world.partition(one, other),
-                    40 => {
-                        self.world.heal();
-                        self.quiet_since = self.world.elapsed();
-                    }
-                    _ => {}
-                }
-            }
-            Trouble::Churn => self.churn(talking),
-            Trouble::Clocks => {
-                if seconds.is_multiple_of(2) && talking {
-                    let member = self.seats[self.random.usize(..self.seats.len())].member;
-                    let step = Duration::from_secs(self.random.u64(1..3_600));
-                    if self.random.bool() {
-                        self.world.step_wall(member, step);
-                    } else {
-                        self.world.step_wall_back(member, step);
-                    }
-                }
-            }
-            Trouble::Forger | Trouble::ForgerAmongSigned => {
-                if talking {
-                    let members: Vec<_> = self.seats.iter().map(|seat| seat.member).collect();
-                    hostile::forge(&mut self.world, &members, seconds);
-                }
-            }
-        }
-    }
-
-    fn churn(&mut self, talking: bool) {
-        let now = self.world.elapsed();
-        for seat in self.seats.iter_mut().filter(|seat| !seat.stays) {
-            match seat.back_at {
-                None if talking && self.random.u8(..10) == 0 => {
-                    self.world.crash(seat.member);
-                    seat.back_at = Some(now + Duration::from_secs(self.random.u64(2..8)));
-                }
-                Some(back) if back <= now => {
-                    let stats = self.world.stats(seat.member);
-                    seat.before.frames += stats.envelopes_dispatched;
-                    seat.before.bytes += stats.envelope_bytes_dispatched;
-                    seat.before.repetitions += stats.retransmissions;
-                    seat.before.syncs += stats.syncs_sent;
-                    let setup = Setup::default().cipher(Box::new(NoCipher));
-                    seat.member = self.world.join(&seat.name, setup);
-                    seat.inbox_seen = 0;
-                    seat.back_at = None;
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// Reads what arrived, and how much was said, in the last second.
     fn look(&mut self) {
-        let mut frames = 0;
+        let (mut frames, mut repairs) = (0, 0);
         for seat in &mut self.seats {
             let inbox = self.world.inbox(seat.member);
             for received in inbox.iter().skip(seat.inbox_seen).filter(|_| seat.stays) {
@@ -327,14 +262,22 @@ impl Run {
                 }
             }
             seat.inbox_seen = inbox.len();
-            frames += seat.before.frames + self.world.stats(seat.member).envelopes_dispatched;
+            let stats = self.world.stats(seat.member);
+            frames += seat.before.frames + stats.envelopes_dispatched;
+            repairs += seat.before.repairs + stats.repairs_given;
         }
         self.peak = self.peak.max(frames - self.frames);
-        self.frames = frames;
+        self.storm = self.storm.max(repairs - self.repairs);
+        (self.frames, self.repairs) = (frames, repairs);
     }
 
     fn is_over(&self) -> bool {
         self.plan.is_empty() && self.world.elapsed() >= TALK.max(self.quiet_since) + TICK
+    }
+
+    /// Nothing came any more for longer than anything is waited for.
+    fn is_silent(&self) -> bool {
+        self.world.elapsed() > self.last_delivery.max(self.quiet_since) + SILENCE
     }
 
     fn expected(&self) -> u64 {
@@ -353,6 +296,8 @@ impl Run {
             converged: (self.missing() == 0).then(|| self.last_delivery.saturating_sub(self.quiet_since)),
             frames: self.frames,
             peak: self.peak,
+            repairs: self.repairs,
+            storm: self.storm,
             ..Measured::default()
         };
         for seat in &self.seats {
@@ -361,7 +306,6 @@ impl Run {
             measured.repetitions += seat.before.repetitions + stats.retransmissions;
             measured.syncs += seat.before.syncs + stats.syncs_sent;
             measured.gaps += stats.gaps;
-            measured.repairs += stats.repairs_given;
             measured.refused += stats.forged;
             measured.twice += seat.twice;
         }
@@ -390,7 +334,11 @@ fn signed(setup: Setup, scenario: Scenario, names: &[String], index: usize) -> S
     if scenario.trouble != Trouble::ForgerAmongSigned {
         return setup;
     }
-    let secret = |index: usize| [u8::try_from(index % 256).unwrap_or(0); 32];
+    let secret = |index: usize| {
+        let mut secret = [7; 32];
+        secret[..8].copy_from_slice(&(index as u64).to_be_bytes());
+        secret
+    };
     let public = |index| SenderAuth::new(&secret(index), Roster::Names).public_key();
     let keys = names.iter().enumerate().map(|(index, name)| (name.as_str().into(), public(index))).collect();
     setup.sender_auth(SenderAuth::new(&secret(index), Roster::Keys(keys)))

@@ -6,7 +6,7 @@
 use crate::Outcome;
 use crate::process::Program;
 
-/// Runs the simulation with the given options: `[--quick | --nightly] [--seed N] [--write]`.
+/// Runs the simulation with the given options: `[--quick | --nightly] [--only PARTICIPANTS] [--seed N] [--resume FILE] [--write]`.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let program = Program::cargo().args("run --release -p quorate-tests --bin quorate-sim --");
     let program = arguments.iter().fold(program, |program, argument| match argument.as_str() {

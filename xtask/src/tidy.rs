@@ -6,6 +6,7 @@
 mod documents;
 mod machines;
 mod manifests;
+mod named;
 mod quickstart;
 mod source;
 mod words;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     source::check(&files, &mut report);
     words::check(&files, &mut report);
     documents::check(&files, &mut report);
+    named::check(&files, &mut report);
     quickstart::check(&files, &mut report);
     manifests::check(&files, &workspace, &mut report);
     machines::check(&files, &workspace, &mut report)?;

@@ -8,7 +8,9 @@
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use quorate_base::Mono;
-use quorate_channel::segment::{Admission, Reassembler, ReassemblyLimits, Segment, SegmentOrigin, Segmenter};
+use quorate_channel::segment::{
+    Admission, Need, Reassembler, ReassemblyLimits, Segment, SegmentOrigin, Segmenter,
+};
 use std::time::Duration;
 
 const PIECE: usize = 102_272;
@@ -28,7 +30,8 @@ fn put_together(segments: Vec<Segment>) -> usize {
     let mut reassembler = reassembler();
     let origin = SegmentOrigin::Opaque("alice".into(), [0; 32]);
     for segment in segments {
-        let admission = reassembler.handle_segment(Mono::ZERO, &origin, &"alice".into(), segment, 0, false);
+        let admission =
+            reassembler.handle_segment(Mono::ZERO, &origin, &"alice".into(), segment, 0, Need::None);
         if let Admission::Complete(whole) = admission {
             return whole.payload.len();
         }

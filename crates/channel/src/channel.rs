@@ -330,6 +330,7 @@ impl ReliableChannel {
             duplicates: self.stats.duplicates + sds.duplicates,
             late: sds.late,
             gaps: sds.gaps,
+            cycles: sds.cycles,
             repairs_asked: sds.repairs_asked,
             repairs_given: sds.repairs_given,
             unacknowledged: self.sds.unacknowledged() as u64,

@@ -8,6 +8,9 @@ use bytes::Bytes;
 /// The wire-format marker of the reliable-channel layer, carried in `meta`.
 pub const MARKER: &[u8] = b"RELIABLE-CHANNEL-API/1";
 
+/// The largest envelope payload that is taken in.
+pub const MAX_ENVELOPE_BYTES: usize = 1 << 20;
+
 /// A message of the messaging layer (14/WAKU2-MESSAGE; `docs/specs/envelope.md`).
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct MessageEnvelope {

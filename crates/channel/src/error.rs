@@ -83,6 +83,12 @@ pub enum IngressError {
     /// Not marked as a reliable channel's, or another topic. Nobody's fault.
     #[error("not this channel's traffic")]
     Foreign,
+    /// Its payload is longer than any that a participant makes.
+    #[error("{len} bytes are more than an envelope has")]
+    TooLarge {
+        /// How long it is.
+        len: usize,
+    },
     /// It does not open: another key, damage or forgery.
     #[error("the payload does not open")]
     Sealed(#[from] OpenError),

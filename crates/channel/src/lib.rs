@@ -53,9 +53,9 @@ pub use channel::{Identity, ReliableChannel, SendOptions};
 pub use cipher::{ChannelKey, Cipher, NoCipher, SealError, XChaCha20Poly1305Cipher};
 pub use config::{AckPolicy, ChannelConfig, ConfigError, JoinPolicy};
 #[cfg(feature = "tokio")]
-pub use driver::{Channel, ChannelClosed, ChannelEvents, MAX_ENVELOPE_BYTES, OpenError};
+pub use driver::{Channel, ChannelClosed, ChannelEvents, OpenError};
 pub use durable::{EventLog, EventSeq, LoggedEvent, Recovery, RecoveryError};
-pub use envelope::MessageEnvelope;
+pub use envelope::{MAX_ENVELOPE_BYTES, MessageEnvelope};
 pub use error::{IngressError, SendError, SendRefused};
 pub use ids::{
     ChannelId, ContentTopic, DispatchId, MessageId, ParticipantId, RequestId, SenderTag, StructuredId,

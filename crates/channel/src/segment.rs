@@ -17,7 +17,9 @@ mod wire;
 
 pub use cut::{MAX_SEGMENTS, SegmentError, Segmenter, Segments};
 pub use reason::{Discard, SegmentCounts, SetDrop};
-pub use reassembler::{Admission, Reassembled, Reassembler, ReassemblyLimits, SEGMENT_COST, SegmentOrigin};
+pub use reassembler::{
+    Admission, Need, Reassembled, Reassembler, ReassemblyLimits, SEGMENT_COST, SegmentOrigin,
+};
 #[cfg(test)]
 pub(crate) use wire::{OlderSegmentProto, SegmentProto};
 pub use wire::{Segment, SegmentDecodeError};

@@ -31,11 +31,13 @@ pub struct ChannelStats {
     pub segments_received: u64,
     /// Envelopes that came in, marked as ours and on our topic.
     pub envelopes_received: u64,
+    /// Their sealed payload bytes.
+    pub envelope_bytes_received: u64,
     /// Segments that were there already.
     pub duplicates: u64,
     /// Segments from before we joined, or declared lost.
     pub late: u64,
-    /// Segments for which there was no room.
+    /// Envelopes for which there was no room.
     pub refused: u64,
     /// Envelopes of others on the same network.
     pub foreign: u64,
@@ -43,14 +45,22 @@ pub struct ChannelStats {
     pub decrypt_failed: u64,
     /// Of them, sealed under a key that we do not have, or do not have any more.
     pub unknown_key: u64,
-    /// Envelopes that opened and were malformed, contradictory or from the future.
+    /// Envelopes longer than any that a participant makes.
+    pub oversized: u64,
+    /// Envelopes that opened, and hold no message, or no segment.
     pub malformed: u64,
+    /// Envelopes that contradict their siblings or their own id.
+    pub contradictory: u64,
+    /// Envelopes whose Lamport time is further ahead than any clock.
+    pub from_the_future: u64,
     /// Envelopes whose sender did not sign them, where senders sign.
     pub forged: u64,
     /// What became of segments and of the sets they belong to, by cause.
     pub segments: SegmentCounts,
     /// Gaps reported.
     pub gaps: u64,
+    /// Circles of messages that cite one another, in which one citation was passed over.
+    pub cycles: u64,
     /// Requests made for missing messages (SDS-R).
     pub repairs_asked: u64,
     /// Messages given to others who asked.

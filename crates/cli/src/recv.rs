@@ -97,6 +97,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         never = acquaintances::keep(acquaintances, &member) => match never {},
         never = refusals::tell(refusals, &progress, arguments.json) => match never {},
     };
+    let stats = channel.stats().await.unwrap_or_default();
+    if arguments.json {
+        let (all, payloads) = (stats.envelope_bytes_received, stats.bytes_received);
+        output::json(&json!({ "event": "ended", "received_bytes": all, "payload_bytes": payloads }));
+    }
     member.part().await;
     outcome
 }

@@ -38,6 +38,6 @@ pub(crate) async fn run(args: SdsArgs) -> Result<(), Failure> {
         }
     }
     let failure = probe.failure();
-    let told = probe.summary(clock.now(), &links, failure);
+    let told = probe.summary(clock.now(), &links, failure.as_deref());
     if failure.is_some() { Err(told) } else { Ok(()) }
 }

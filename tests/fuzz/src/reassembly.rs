@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use quorate_base::Mono;
-use quorate_channel::segment::{Admission, Reassembler, ReassemblyLimits, Segment, SegmentOrigin, Segmenter};
+use quorate_channel::segment::{
+    Admission, Need, Reassembler, ReassemblyLimits, Segment, SegmentOrigin, Segmenter,
+};
 use std::time::Duration;
 
 const BYTES: usize = 1 << 16;
@@ -30,7 +32,7 @@ pub fn reassembly(input: &[u8]) {
     });
     let origin = SegmentOrigin::Opaque("a".into(), [0; 32]);
     let mut feed = |segment: Segment| {
-        let admission = reassembler.handle_segment(Mono::ZERO, &origin, &"a".into(), segment, 0, false);
+        let admission = reassembler.handle_segment(Mono::ZERO, &origin, &"a".into(), segment, 0, Need::None);
         assert!(reassembler.bytes() <= BYTES);
         match admission {
             Admission::Complete(whole) => {

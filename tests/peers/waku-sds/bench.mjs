@@ -25,10 +25,13 @@ async function wrap(number) {
   return bytes;
 }
 
+const built = cpu();
 for (let number = 0; number < history; number += 1) {
   bob.pushIncomingMessage(Message.decode(await wrap(number)));
   await bob.processTasks();
 }
+
+const build = cpu() - built;
 
 const wire = [];
 let begin = cpu();
@@ -41,5 +44,5 @@ for (const bytes of wire) {
 }
 const unwrapped = cpu() - begin;
 const bytes = wire.reduce((sum, one) => sum + one.length, 0) / messages;
-console.log(JSON.stringify({ messages, history, causalHistorySize, wrap: wrapped, unwrap: unwrapped, bytes }));
+console.log(JSON.stringify({ messages, history, causalHistorySize, build, wrap: wrapped, unwrap: unwrapped, bytes }));
 process.exit(0);

@@ -32,7 +32,7 @@ fn jumps_in_the_middle_of_everything() {
                 );
             }
             let stats = world.stats(to);
-            assert_eq!((stats.gaps, stats.malformed), (0, 0), "seed {seed}");
+            assert_eq!((stats.gaps, stats.malformed, stats.from_the_future), (0, 0, 0), "seed {seed}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quorate_channel::sds::{Dialect, SdsMessage};
-use quorate_channel::{IngressError, MessageEnvelope, NoCipher, envelope};
+use quorate_channel::{IngressError, MAX_ENVELOPE_BYTES, MessageEnvelope, NoCipher, envelope};
 use quorate_testkit::world::{Setup, World};
 
 fn envelope(payload: Bytes) -> MessageEnvelope {
@@ -52,8 +52,11 @@ fn it_is_counted_and_told_to_nobody() {
         world.inject(a, envelope(future.encode(Dialect::Lip))),
         Err(IngressError::FromTheFuture { .. })
     ));
+    let long = envelope(vec![0; MAX_ENVELOPE_BYTES + 1].into());
+    assert_eq!(world.inject(a, long), Err(IngressError::TooLarge { len: MAX_ENVELOPE_BYTES + 1 }));
     assert_eq!(world.inject(a, good), Ok(()), "a sync that says nothing");
     let stats = world.stats(a);
-    assert_eq!((stats.foreign, stats.malformed, stats.messages_received), (4, 3, 0));
+    assert_eq!((stats.foreign, stats.malformed, stats.from_the_future, stats.oversized), (4, 2, 1, 1));
+    assert_eq!((stats.messages_received, stats.contradictory, stats.refused), (0, 0, 0));
     assert_eq!((world.events(a).len(), stats.receive_bytes), (0, 0));
 }

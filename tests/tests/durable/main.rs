@@ -5,3 +5,4 @@ mod a_restart_goes_on_where_it_was;
 mod half_a_payload_crosses_once;
 mod member;
 mod power_cuts_lose_nothing;
+mod what_serves_others_is_learnt_again;

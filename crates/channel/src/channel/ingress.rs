@@ -5,12 +5,12 @@
 
 use super::ReliableChannel;
 use crate::cipher::OpenError;
-use crate::envelope::MessageEnvelope;
+use crate::envelope::{MAX_ENVELOPE_BYTES, MessageEnvelope};
 use crate::error::IngressError;
 use crate::ids::{MessageId, ParticipantId, RequestId, StructuredId};
 use crate::output::ChannelEvent;
 use crate::sds::SdsEvent;
-use crate::segment::{Admission, Discard, Segment, SegmentOrigin};
+use crate::segment::{Admission, Discard, Need, Segment, SegmentOrigin};
 use bytes::Bytes;
 use quorate_base::Now;
 
@@ -20,6 +20,11 @@ impl ReliableChannel {
             return Err(IngressError::Foreign);
         }
         self.stats.envelopes_received += 1;
+        let len = envelope.payload.len();
+        if len > MAX_ENVELOPE_BYTES {
+            return Err(IngressError::TooLarge { len });
+        }
+        self.stats.envelope_bytes_received += len as u64;
         let sent_at = envelope.timestamp.and_then(|nanos| u64::try_from(nanos / 1_000_000).ok());
         let plaintext = self.keyring.open(now.mono, &self.context, envelope.payload)?;
         self.sds.take_content(!self.log_is_full());
@@ -43,7 +48,10 @@ impl ReliableChannel {
             }
             Err(IngressError::Full) => self.stats.refused += 1,
             Err(IngressError::Forged(_)) => self.stats.forged += 1,
-            Err(_) => self.stats.malformed += 1,
+            Err(IngressError::TooLarge { .. }) => self.stats.oversized += 1,
+            Err(IngressError::FromTheFuture { .. }) => self.stats.from_the_future += 1,
+            Err(IngressError::Contradiction) => self.stats.contradictory += 1,
+            Err(IngressError::Sds(_)) => self.stats.malformed += 1,
         }
     }
 
@@ -98,7 +106,7 @@ impl ReliableChannel {
             }
             None => SegmentOrigin::Opaque(sender.clone(), segment.hash),
         };
-        match self.ephemerals.handle_segment(now.mono, &origin, &sender, segment, 0, false) {
+        match self.ephemerals.handle_segment(now.mono, &origin, &sender, segment, 0, Need::None) {
             Admission::Complete(whole) => {
                 self.ephemerals.release(&whole.sender, whole.charged);
                 self.received(sender, whole.payload, true);

@@ -1,6 +1,7 @@
 //! The driver and the manager over a network in the same process, in tokio's paused time.
 
 use super::*;
+use crate::output::Dispatch;
 use crate::{
     AckPolicy, ChannelConfig, ManagerError, MessagingError, NoCipher, ParticipantId, ReliableChannelManager,
 };

@@ -6,6 +6,7 @@
 //! after it is never delivered before it.
 
 mod causal;
+mod cycles;
 mod lacks;
 mod loss;
 mod peers;
@@ -19,7 +20,7 @@ use super::Key;
 use crate::config::JoinPolicy;
 use crate::ids::{MessageId, ParticipantId, SenderTag, StructuredId};
 use crate::segment::{
-    Admission, Discard, Reassembled, Reassembler, ReassemblyLimits, SEGMENT_COST, SegmentCounts,
+    Admission, Discard, Need, Reassembled, Reassembler, ReassemblyLimits, SEGMENT_COST, SegmentCounts,
     SegmentOrigin,
 };
 use bytes::Bytes;
@@ -58,6 +59,7 @@ pub struct Incoming {
     lacks: VecDeque<Lack>,
     /// Whether a citation of an opaque id was seen: what the first of them cites is from before we joined.
     met_opaque: bool,
+    cycles: u64,
     /// Sets that nothing waits for any more: their messages need not be kept. `None` where none are.
     released: Option<Vec<SegmentOrigin>>,
 }
@@ -88,6 +90,7 @@ impl Incoming {
             events: VecDeque::new(),
             lacks: VecDeque::new(),
             met_opaque: false,
+            cycles: 0,
             released: None,
             config,
         }
@@ -113,8 +116,8 @@ impl Incoming {
         count: u64,
         structured: Option<StructuredId>,
     ) -> Verdict {
-        let needed = self.is_needed(&origin);
         let past = self.missed_past(now, &arrival);
+        let need = self.need(&origin, &past);
         self.notice_lacks(&arrival, &origin, count, &past);
         let beside = past.iter().map(Key::cost).sum();
         let admission = self.reassembler.handle_segment(
@@ -123,7 +126,7 @@ impl Incoming {
             &arrival.sender,
             arrival.segment.clone(),
             beside,
-            needed,
+            need,
         );
         match admission {
             Admission::Discarded(Discard::CacheFull) => return Verdict::Full,
@@ -149,11 +152,11 @@ impl Incoming {
         if let Some(verdict) = self.standing(now.mono, &arrival, &origin, 1, structured) {
             return verdict;
         }
-        let needed = self.is_needed(&origin);
         let past = self.missed_past(now, &arrival);
+        let need = self.need(&origin, &past);
         self.notice_lacks(&arrival, &origin, 1, &past);
         let cost = SEGMENT_COST + arrival.segment.len() + past.iter().map(Key::cost).sum::<usize>();
-        if !self.reassembler.charge(&origin, &arrival.sender, cost, needed) {
+        if !self.reassembler.charge(&origin, &arrival.sender, cost, need) {
             return Verdict::Full;
         }
         self.peers.received(&Key::of(&arrival.id));
@@ -169,13 +172,20 @@ impl Incoming {
         self.wait(now.mono, origin, set, arrival.segment, cost);
         Verdict::Accepted
     }
+
     /// Declares lost what is due, and lets go what only waited for it.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some((origin, _)) = self.reassembler.poll_expired(now.mono) {
             self.drop_set(&origin);
         }
+        let mut overdue = Vec::new();
         while let Some(waiter) = self.waiting.poll_due(now.mono) {
-            self.declare_lost(now.mono, waiter);
+            if self.declare_lost(now.mono, waiter) {
+                overdue.push(waiter);
+            }
+        }
+        if !overdue.is_empty() {
+            self.break_cycles(overdue);
         }
     }
 
@@ -255,11 +265,14 @@ impl Incoming {
         }
     }
 
-    /// Whether this is the next payload of its sender: then others may be waiting for it.
-    fn is_needed(&self, origin: &SegmentOrigin) -> bool {
+    /// Whether this is the next payload of its sender, so that others may be waiting for it, and whether it waits for any itself.
+    fn need(&self, origin: &SegmentOrigin, past: &[Key]) -> Need {
         match origin {
-            SegmentOrigin::Structured(tag, base) => self.peers.first_open(tag) == Some(*base),
-            SegmentOrigin::Opaque(..) | SegmentOrigin::Whole(_) => false,
+            SegmentOrigin::Structured(tag, base) if self.peers.first_open(tag) == Some(*base) => {
+                let waits = past.iter().any(|key| self.open_upto(key).is_some());
+                if waits { Need::Waited } else { Need::Ready }
+            }
+            _ => Need::None,
         }
     }
 
@@ -301,6 +314,8 @@ impl Incoming {
         let Some(mut set) = self.sets.remove(&origin) else { return };
         let Reassembled { payload, segments, charged, .. } = whole;
         set.count = segments;
+        let ids = &set.ids;
+        set.past.retain(|key| !matches!(key, Key::Opaque(id) if ids.contains(id)));
         if let SegmentOrigin::Structured(tag, base) = origin {
             // Whoever has the payload has all its segments, those that never came too.
             self.peers.received_all(tag, base..base + segments);

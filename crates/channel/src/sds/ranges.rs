@@ -52,8 +52,11 @@ impl RangeSet {
     pub fn gaps(&self, range: Range<u64>) -> Vec<Range<u64>> {
         let mut gaps = Vec::new();
         let mut at = range.start;
-        let before =
-            self.ranges.range(..=range.start).next_back().map(|(from, _)| *from).unwrap_or(range.start);
+        let around = self.ranges.range(..=range.start).next_back();
+        if around.is_some_and(|(_, end)| *end >= range.end) {
+            return gaps;
+        }
+        let before = around.map_or(range.start, |(from, _)| *from);
         for (&from, &to) in self.ranges.range(before..range.end) {
             if to <= at {
                 continue;

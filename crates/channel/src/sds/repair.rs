@@ -162,6 +162,11 @@ impl Repair {
         }
     }
 
+    /// Whether a message is kept for others.
+    pub fn keeps(&self, key: &Key) -> bool {
+        self.kept.messages.contains_key(key)
+    }
+
     /// The next answer whose time has come.
     pub fn poll_answer(&mut self, now: Mono) -> Option<Key> {
         let (_, key) = self.answer_due.first().filter(|(due, _)| *due <= now).cloned()?;

@@ -9,6 +9,7 @@ use super::{Discard, Segment, SegmentCounts, SetDrop};
 use crate::ids::{MessageId, ParticipantId, SenderTag};
 use bytes::Bytes;
 use quorate_base::Mono;
+use sha3::{Digest, Keccak256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -100,6 +101,18 @@ struct Share {
     sets: usize,
 }
 
+/// What a payload is needed for: whether it may exceed the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing is known to wait for it.
+    None,
+    /// Later ones wait for it, so it may exceed the budget: one set at a time.
+    Waited,
+    /// The same, and it waits for nothing itself. One segment that is the whole payload is let through: it is delivered at once, and
+    /// keeps no room. So whoever fills the room with what waits does not stop the others.
+    Ready,
+}
+
 impl Reassembler {
     /// Nothing in the making yet.
     pub fn new(limits: ReassemblyLimits) -> Self {
@@ -114,8 +127,8 @@ impl Reassembler {
         }
     }
 
-    /// Takes one segment. `beside` is what the caller keeps with it, in bytes; `needed` says that later payloads
-    /// already wait for this set, which may then exceed the budget (one set at a time).
+    /// Takes one segment. `beside` is what the caller keeps with it, in bytes; `need` says what waits for this set, which may then
+    /// exceed the budget.
     pub fn handle_segment(
         &mut self,
         now: Mono,
@@ -123,7 +136,7 @@ impl Reassembler {
         sender: &ParticipantId,
         segment: Segment,
         beside: usize,
-        needed: bool,
+        need: Need,
     ) -> Admission {
         let shape = Shape::of(&segment);
         let claims = self.sets.get(origin).map(|set| set.claims.as_slice()).unwrap_or_default();
@@ -136,9 +149,16 @@ impl Reassembler {
         };
         let places = if claim.is_some() { 0 } else { PLACE_COST * shape.places() };
         let cost = SEGMENT_COST + segment.payload.len() + places + beside;
-        let may_exceed = needed && place == Place::Free;
+        let need = match need {
+            _ if place != Place::Free => Need::None,
+            // Only what is the payload is let through: what is not would stay.
+            Need::Ready if self.exceeded(origin, sender, cost).is_some() && !is_payload(&segment) => {
+                Need::Waited
+            }
+            need => need,
+        };
         let discard = discard.or_else(|| {
-            let full = !self.make_room(origin, sender, cost, may_exceed);
+            let full = !self.make_room(origin, sender, cost, need);
             full.then_some(Discard::CacheFull)
         });
         if let Some(reason) = discard {
@@ -155,9 +175,9 @@ impl Reassembler {
         origin: &SegmentOrigin,
         sender: &ParticipantId,
         cost: usize,
-        needed: bool,
+        need: Need,
     ) -> bool {
-        if !self.make_room(origin, sender, cost, needed) {
+        if !self.make_room(origin, sender, cost, need) {
             self.counts.discarded(Discard::CacheFull);
             return false;
         }
@@ -221,18 +241,15 @@ impl Reassembler {
     }
 
     /// Whether there is room for `cost` bytes more in this set, which may be a new one.
-    fn make_room(
-        &mut self,
-        origin: &SegmentOrigin,
-        sender: &ParticipantId,
-        cost: usize,
-        may_exceed: bool,
-    ) -> bool {
+    fn make_room(&mut self, origin: &SegmentOrigin, sender: &ParticipantId, cost: usize, need: Need) -> bool {
+        if need == Need::Ready {
+            return true;
+        }
         while let Some(bound) = self.exceeded(origin, sender, cost) {
-            if self.exempt.as_ref() == Some(origin) && may_exceed {
+            if self.exempt.as_ref() == Some(origin) && need == Need::Waited {
                 return true;
             }
-            if may_exceed && self.exempt.is_none() {
+            if need == Need::Waited && self.exempt.is_none() {
                 self.exempt = Some(origin.clone());
                 return true;
             }
@@ -336,6 +353,14 @@ impl Set {
         let whole = self.claims.get_mut(at)?.insert(segment)?;
         Some(Whole { healed: whole.healed || self.claims.len() > 1, ..whole })
     }
+}
+
+/// Whether a segment alone is the payload that it says it is of.
+fn is_payload(segment: &Segment) -> bool {
+    let alone = segment.data_count == 1 && segment.parity_count == 0 && !segment.is_parity;
+    alone
+        && segment.length == Some(segment.payload.len() as u64)
+        && segment.hash == <[u8; 32]>::from(Keccak256::digest(&segment.payload))
 }
 
 #[cfg(test)]

@@ -260,7 +260,7 @@ impl Group {
     }
 }
 
-fn participant(name: usize) -> ParticipantId {
+pub(crate) fn participant(name: usize) -> ParticipantId {
     name.to_string().into()
 }
 

@@ -4,14 +4,18 @@
 //! passes, some come back without a memory. After each input exactly that is delivered whose whole past is there, in an order
 //! that inverts nothing and repeats nothing; who is said to have a message has it, and a sync says all of it; what is given up
 //! is named and waited for. When nothing is lost any more, everybody has everything.
+//!
+//! The same for whole channels on stores, whose processes are killed at any point and started again with what was written.
 
 mod group;
 mod model;
+mod stored;
 
 use group::{Group, LOST_AFTER};
 use model::Policy;
 use proptest::prelude::*;
 use std::time::Duration;
+use stored::{Fate, Stored};
 
 /// What happens next. Numbers choose among what there is.
 #[derive(Debug, Clone)]
@@ -28,6 +32,49 @@ enum Step {
     /// Longer than anything is waited for.
     Wait,
     Restart(usize),
+}
+
+/// What happens next to channels on stores.
+#[derive(Debug, Clone)]
+enum Stroke {
+    Send(usize, Fate),
+    Deliver(usize),
+    Repeat(usize),
+    Lose(usize),
+    Pass(u64),
+    Wait,
+    /// Killed, and started again.
+    Kill(usize),
+}
+
+fn stroke() -> impl Strategy<Value = Stroke> {
+    let fate = prop_oneof![6 => Just(Fate::Leaves), 1 => Just(Fate::Refused), 2 => Just(Fate::Killed)];
+    prop_oneof![
+        60 => (0..4usize, fate).prop_map(|(name, fate)| Stroke::Send(name, fate)),
+        120 => any::<usize>().prop_map(Stroke::Deliver),
+        30 => any::<usize>().prop_map(Stroke::Repeat),
+        40 => any::<usize>().prop_map(Stroke::Lose),
+        30 => (0..1_500u64).prop_map(Stroke::Pass),
+        40 => (0..4usize).prop_map(Stroke::Kill),
+        3 => Just(Stroke::Wait),
+    ]
+}
+
+fn run_stored(names: usize, strokes: &[Stroke]) -> Result<(), String> {
+    let mut group = Stored::new(names);
+    for stroke in strokes {
+        match stroke {
+            Stroke::Send(name, fate) => group.send(name % names, *fate)?,
+            Stroke::Deliver(flight) => group.deliver(*flight, false)?,
+            Stroke::Repeat(flight) => group.deliver(*flight, true)?,
+            Stroke::Lose(flight) => group.lose(*flight),
+            Stroke::Pass(millis) => group.pass(Duration::from_millis(*millis))?,
+            Stroke::Wait => group.pass(LOST_AFTER * 2)?,
+            Stroke::Kill(name) => group.kill(name % names)?,
+        }
+    }
+    group.calm(LOST_AFTER * 4)?;
+    group.model.over()
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -81,6 +128,16 @@ proptest! {
         steps in prop::collection::vec(rare(), 1..90),
     ) {
         if let Err(why) = run(names, policy, &steps) {
+            prop_assert!(false, "{}", why);
+        }
+    }
+
+    #[test]
+    fn channels_that_are_killed_and_opened_again_do_what_the_model_does(
+        names in 2..5usize,
+        strokes in prop::collection::vec(stroke(), 1..90),
+    ) {
+        if let Err(why) = run_stored(names, &strokes) {
             prop_assert!(false, "{}", why);
         }
     }

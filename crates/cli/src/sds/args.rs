@@ -63,6 +63,9 @@ pub(crate) struct SdsArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", default_value_t = true,
         action = clap::ArgAction::Set)]
     cited_past: bool,
+    /// How long a missing message is waited for; then what follows it is delivered, and it is a gap [default: a third of --timeout]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    lost_after: Option<u64>,
     /// After how long to give up
     #[arg(long, value_name = "S", default_value_t = 60)]
     timeout: u64,
@@ -111,6 +114,13 @@ pub(crate) struct Plan {
     pub(super) timeout: Duration,
     pub(super) linger: Duration,
     pub(super) json: bool,
+}
+
+impl Plan {
+    /// Whether messages carry filters and long citations for others.
+    pub(super) fn is_interop(&self) -> bool {
+        self.config.profile != Profile::Compact
+    }
 }
 
 /// How many of the latest messages are cited for others, who know what we have by it.
@@ -175,9 +185,9 @@ impl SdsArgs {
             retransmit: Backoff::new(retry, retry * 2).factor(1.2),
             sync: SyncConfig { ack_delay: (sync / 4).max(millis(1)), idle: Backoff::new(sync, sync * 8) },
             repair: RepairConfig { t_min: millis(self.tmin), t_max: millis(self.tmax), ..standard.repair },
-            // Nothing is given up before the run is.
+            // What is given up is told while somebody looks.
             incoming: IncomingConfig {
-                lost_after: Duration::from_secs(self.timeout.max(1)),
+                lost_after: Duration::from_secs(self.lost_after.unwrap_or(self.timeout / 3).max(1)),
                 join: JoinPolicy::Since(Wall::from_unix_millis(0)),
                 ..standard.incoming
             },
@@ -209,6 +219,7 @@ mod tests {
         assert_eq!(plan.config.retransmit.initial(), Duration::from_millis(1_500));
         assert_eq!(plan.config.repair.t_max, Duration::from_secs(1));
         assert_eq!(plan.timeout, Duration::from_secs(60));
+        assert_eq!(plan.config.incoming.lost_after, Duration::from_secs(20), "a gap is seen before the end");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::report::{Log, Tally};
 use crate::exit::Failure;
 use bytes::Bytes;
 use quorate::base::{Mono, Now};
-use quorate::channel::sds::{Content, Due, Prepared, Sds, SdsError, SdsEvent};
+use quorate::channel::sds::{Content, Dialect, Due, Prepared, Sds, SdsError, SdsEvent, SdsMessage};
 use quorate::channel::{MessageId, RequestId, StructuredId};
 use quorate_testkit::network::Link;
 use std::collections::BTreeMap;
@@ -28,6 +28,16 @@ pub(super) struct Probe {
     first: Vec<Due>,
     began: Mono,
     done: Option<Mono>,
+    citations: Citations,
+}
+
+/// How the peers acknowledge, by what came from them: why acknowledgements stay away can be seen by it.
+#[derive(Debug, Default)]
+struct Citations {
+    /// Messages without acknowledgement vectors.
+    bare: u64,
+    /// The most messages that one of them cites.
+    longest: usize,
 }
 
 /// A frame that is to leave, unless it is to be lost.
@@ -53,6 +63,7 @@ impl Probe {
             first: Vec::new(),
             began: now.mono,
             done: None,
+            citations: Citations::default(),
         })
     }
 
@@ -110,6 +121,7 @@ impl Probe {
 
     fn frame(&mut self, now: Now, frame: Bytes) {
         self.tally.received += 1;
+        self.citations.look_at(self.plan.config.dialect, &frame);
         if let Err(error) = self.sds.handle_message(now, frame, None) {
             self.log.refused(cause(&error), &error.to_string());
         }
@@ -143,8 +155,27 @@ impl Probe {
     }
 
     /// Why it was not all done.
-    pub(super) fn failure(&self) -> Option<&'static str> {
-        if self.done.is_some() { None } else { self.lacks() }
+    pub(super) fn failure(&self) -> Option<String> {
+        let lacks = self.lacks().filter(|_| self.done.is_none())?;
+        Some(match lacks {
+            Lack::Acknowledgements => format!(
+                "not all that was sent was acknowledged: {} of {}{}",
+                self.tally.acknowledged,
+                self.plan.send,
+                self.citations.why(&self.plan)
+            ),
+            Lack::Deliveries => {
+                let gaps = match self.sds.stats().gaps {
+                    0 => String::new(),
+                    gaps => format!("; {gaps} gaps, see above"),
+                };
+                format!(
+                    "not all that was expected was delivered: {} of {}{gaps}",
+                    self.log.len(),
+                    self.plan.expect
+                )
+            }
+        })
     }
 
     /// Says how it went; the failure, should it be one.
@@ -195,19 +226,52 @@ impl Probe {
                     }
                 }
                 SdsEvent::Ephemeral { sender, id, .. } => self.log.ephemeral(&sender, &id),
-                SdsEvent::Gap(missing) => self.log.complain(&format!("gap: {missing:?}")),
+                SdsEvent::Gap(missing) => missing.iter().for_each(|missing| self.log.gap(missing)),
                 _ => {}
             }
         }
     }
 
-    fn lacks(&self) -> Option<&'static str> {
+    fn lacks(&self) -> Option<Lack> {
         if self.tally.acknowledged < self.plan.send {
-            Some("not all that was sent was acknowledged")
+            Some(Lack::Acknowledgements)
         } else if self.log.len() < self.plan.expect {
-            Some("not all that was expected was delivered")
+            Some(Lack::Deliveries)
         } else {
             None
+        }
+    }
+}
+
+/// What is waited for still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Acknowledgements,
+    Deliveries,
+}
+
+impl Citations {
+    fn look_at(&mut self, dialect: Dialect, frame: &Bytes) {
+        let Ok(message) = SdsMessage::decode(dialect, frame.clone()) else { return };
+        if message.acks.is_empty() && message.oldest.is_none() {
+            self.bare += 1;
+            self.longest = self.longest.max(message.history.len());
+        }
+    }
+
+    /// What keeps a peer that acknowledges by citing alone from acknowledging all.
+    fn why(&self, plan: &Plan) -> String {
+        match (self.bare, plan.is_interop()) {
+            (0, _) => String::new(),
+            (_, false) => format!(
+                "; the peer acknowledges by what it cites alone, at most {} messages at a time, and `--profile compact` cites few of ours: \
+                 try `--profile interop`",
+                self.longest
+            ),
+            (_, true) => format!(
+                "; the peer acknowledges by what it cites alone, at most {} messages at a time",
+                self.longest
+            ),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::args::Plan;
 use crate::output;
 use quorate::channel::sds::{Delivery, Key, SdsStats};
-use quorate::channel::{MessageId, ParticipantId};
+use quorate::channel::{MessageId, Missing, ParticipantId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,25 @@ impl Log {
         }
     }
 
+    /// Given up: nobody gave it in time.
+    pub(super) fn gap(&self, missing: &Missing) {
+        let (object, text) = match missing {
+            Missing::Message(id) => (json!({ "event": "gap", "id": id.as_str() }), format!("gap {id}")),
+            Missing::Segments { sender, sequences, .. } => {
+                let (sender, last) =
+                    (sender.as_ref().map(ParticipantId::as_str), sequences.end.saturating_sub(1));
+                let object =
+                    json!({ "event": "gap", "sender": sender, "first": sequences.start, "last": last });
+                (object, format!("gap {} {}..={last}", sender.unwrap_or("?"), sequences.start))
+            }
+        };
+        if self.json {
+            output::json(&object);
+        } else {
+            output::line(&output::tame(&text));
+        }
+    }
+
     /// Nobody orders, acknowledges or expects it: it is not in the log.
     pub(super) fn ephemeral(&mut self, sender: &ParticipantId, id: &MessageId) {
         self.ephemerals += 1;
@@ -133,6 +152,7 @@ impl Log {
             "retransmissions": stats.retransmissions, "syncs": stats.syncs_sent,
             "duplicates": stats.duplicates, "possibly_acknowledged": stats.possibly_acknowledged,
             "bad_filters": stats.bad_filters,
+            "gaps": stats.gaps, "cycles": stats.cycles,
             "repairs_asked": stats.repairs_asked, "repairs_given": stats.repairs_given,
             "seconds": took.as_secs_f64(), "why": failure.unwrap_or("done"),
         });

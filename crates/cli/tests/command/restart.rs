@@ -117,3 +117,19 @@ fn a_sender_that_is_killed_half_way_sends_the_other_half() {
     let again = told["sent_bytes"].as_f64().unwrap() / told["bytes"].as_f64().unwrap();
     assert!(again > 0.0 && again <= AGAIN, "{again} of the file crossed again");
 }
+
+#[test]
+fn a_receiver_that_is_killed_half_way_takes_the_other_half() {
+    // What was under way, at most 6 MiB, may cross again of a file of any size.
+    let mut half = HalfWay::killed_when(Side::Receiver, [160, 240, 320], 0.5);
+    let sender = half.sender.take().unwrap();
+    let mut receiving = recv(&half.out(), &["--once"]);
+    receiving.run.event("completed");
+    sender.ended().with(0);
+    half.assert_whole();
+    // Chunks, each time they came to the second receiver. Segments that the channel repeats before it hears of them are not counted:
+    // how many there are is a matter of how busy the machine is.
+    let came = receiving.run.ended().with(0).last_event()["payload_bytes"].as_f64().unwrap();
+    let again = came / half.source.metadata().unwrap().len() as f64;
+    assert!(again > 0.0 && again <= AGAIN, "{again} of the file crossed again");
+}

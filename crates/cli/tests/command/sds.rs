@@ -144,6 +144,83 @@ fn what_does_not_come_ends_it_with_1_and_says_what() {
     run.ended().with(1).saying(&["not all that was expected was delivered"]);
 }
 
+/// The message with citations, which say nothing but the ids.
+fn citing(mut message: Vec<u8>, cited: &[String]) -> Vec<u8> {
+    for id in cited {
+        let mut entry = Vec::new();
+        text(&mut entry, 1, id.as_bytes());
+        text(&mut message, 11, &entry);
+    }
+    message
+}
+
+/// The id of a message with content; `None` of any other.
+fn content_id(message: &[u8]) -> Option<String> {
+    let (mut rest, mut id, mut has_content) = (message, None, false);
+    let varint = |rest: &mut &[u8]| {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let (byte, after) = rest.split_first()?;
+            *rest = after;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    };
+    while !rest.is_empty() {
+        let key = varint(&mut rest)?;
+        let value = varint(&mut rest)?;
+        if key & 7 == 2 {
+            let (bytes, after) = rest.split_at(value as usize);
+            rest = after;
+            match key >> 3 {
+                2 => id = Some(String::from_utf8(bytes.to_vec()).unwrap()),
+                20 => has_content = true,
+                _ => {}
+            }
+        }
+    }
+    id.filter(|_| has_content)
+}
+
+#[test]
+fn what_never_comes_is_a_gap_that_is_told_and_what_follows_it_is_delivered() {
+    let (mut run, address) = listen("--id a --expect 2 --lost-after 1 --linger 0 --timeout 30");
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let two = message("m", "two", "quorate", Some(now_millis()), b"x");
+    frame(&mut stream, &citing(two, &["never".to_owned()]));
+    assert_eq!(run.event("gap")["id"], "never");
+    assert_eq!(run.event("delivered")["id"], "two");
+    // Two that cite each other are no gap: both are here.
+    let round = [("three", "four"), ("four", "three")];
+    for (id, past) in round {
+        let message = message("m", id, "quorate", Some(now_millis()), b"x");
+        frame(&mut stream, &citing(message, &[past.to_owned()]));
+    }
+    let summary = run.ended().with(0).last_event();
+    assert_eq!((&summary["gaps"], &summary["cycles"]), (&1.into(), &1.into()), "{summary}");
+}
+
+#[test]
+fn a_peer_that_cites_little_is_told_apart_from_one_that_lacks_messages() {
+    let (run, address) = listen("--id a --profile compact --send 10 --timeout 2");
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let mut ids = Vec::new();
+    while ids.len() < 10 {
+        ids.extend(content_id(&next_frame(&mut stream)).filter(|id| !ids.contains(id)));
+    }
+    let sync = message("m", "sync-1", "quorate", Some(now_millis()), b"");
+    frame(&mut stream, &citing(sync, &ids[8..]));
+    let ended = run.ended().with(1).saying(&[
+        "not all that was sent was acknowledged: 3 of 10",
+        "at most 2 messages at a time",
+        "--profile interop",
+    ]);
+    assert_eq!(ended.last_event()["acknowledged"], 3);
+}
+
 #[test]
 fn it_goes_on_answering_when_it_is_done() {
     let (mut run, address) = listen("--id a --linger 60 --sync 50");

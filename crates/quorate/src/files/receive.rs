@@ -4,6 +4,7 @@
 //! its hash was compared with what was read back. What a receiver says is always the whole truth
 //! about a transfer, so a lost report costs time and nothing else.
 
+mod early;
 mod journal;
 mod readback;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use super::manifest::{Manifest, TransferId};
 use super::message::{Chunk, Hello, Message, Refused, RefusedReason};
 use super::peer::PeerName;
 use super::sink::Sink;
+use early::Early;
 use quorate_base::{Mono, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -65,6 +67,7 @@ pub struct Inbox<S> {
     finished: Remembered<()>,
     refused: Remembered<(Mono, Refused)>,
     asked: Remembered<Mono>,
+    early: Early,
     /// Whose turn it is to read back.
     turn: Option<TransferId>,
     outputs: VecDeque<InboxOutput>,
@@ -177,6 +180,7 @@ impl<S: Sink> Inbox<S> {
             finished: Remembered::default(),
             refused: Remembered::default(),
             asked: Remembered::default(),
+            early: Early::default(),
             turn: None,
             outputs: VecDeque::from([hello]),
             stats: InboxStats::default(),
@@ -268,6 +272,10 @@ impl<S: Sink> Inbox<S> {
                 self.open.insert(id, Open { transfer, heard_at: now, report_at, reported_at: now });
                 self.event(InboxEvent::Opened { from: from.clone(), manifest });
                 self.progress(id);
+                for chunk in self.early.take(id) {
+                    // A chunk that breaks the protocol is counted, whenever it came.
+                    let _ = self.handle_chunk(now, &chunk);
+                }
                 self.report(now, id);
                 self.finish_if_complete(now, id);
             }
@@ -279,7 +287,9 @@ impl<S: Sink> Inbox<S> {
         let id = chunk.transfer;
         let Some(open) = self.open.get_mut(&id) else {
             self.stats.stray += 1;
-            self.ask_for(now, id);
+            if self.ask_for(now, id) {
+                self.early.keep(chunk.clone());
+            }
             return Ok(());
         };
         match open.transfer.handle_chunk(&mut self.sink, chunk) {
@@ -307,14 +317,15 @@ impl<S: Sink> Inbox<S> {
         }
     }
 
-    /// Asks for the offer of a transfer that a chunk came of: this process has not seen it.
-    fn ask_for(&mut self, now: Mono, id: TransferId) {
+    /// Asks for the offer of a transfer that a chunk came of; `true` when this process has not seen it.
+    fn ask_for(&mut self, now: Mono, id: TransferId) -> bool {
         let settled = self.finished.get(id).is_some() || self.refused.get(id).is_some();
         let recent = self.asked.get(id).is_some_and(|at| now.since(*at) < self.config.ask_every);
         if !settled && !recent {
             self.asked.insert(id, now);
             self.outputs.push_back(InboxOutput::Send(Message::Hello(Hello { transfer: Some(id) })));
         }
+        !settled
     }
 
     /// One slice of reading back, for the transfer whose turn it is.

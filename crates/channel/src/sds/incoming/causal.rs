@@ -23,7 +23,7 @@ impl Incoming {
         charged: usize,
     ) {
         let deadline = now + self.config.lost_after;
-        let waiter = self.waiting.push(Waiting { origin, set, payload, charged, deadline });
+        let waiter = self.waiting.push(Waiting { origin, set, payload, charged, deadline, overdue: false });
         self.settle(waiter);
         self.deliver_ready();
     }
@@ -38,17 +38,18 @@ impl Incoming {
     }
 
     pub(super) fn blocker(&self, waiting: &Waiting) -> Option<Key> {
-        if let SegmentOrigin::Structured(tag, base) = waiting.origin
-            && let Some(open) = self.peers.first_open(&tag)
-            && open < base
-        {
-            return Some(Key::Sequence(tag, open));
-        }
-        waiting.set.past.iter().find_map(|key| self.open_upto(key))
+        self.earlier_open(waiting).or_else(|| waiting.set.past.iter().find_map(|key| self.open_upto(key)))
+    }
+
+    /// An earlier message of the same sender that is not over.
+    pub(super) fn earlier_open(&self, waiting: &Waiting) -> Option<Key> {
+        let SegmentOrigin::Structured(tag, base) = waiting.origin else { return None };
+        let open = self.peers.first_open(&tag).filter(|open| *open < base)?;
+        Some(Key::Sequence(tag, open))
     }
 
     /// The message `key`, or an earlier one of its sender, whatever is not over.
-    fn open_upto(&self, key: &Key) -> Option<Key> {
+    pub(super) fn open_upto(&self, key: &Key) -> Option<Key> {
         if !self.peers.is_over(key) {
             return Some(key.clone());
         }

@@ -48,6 +48,7 @@ impl Incoming {
             told.into_iter().for_each(|range| self.lacks_range(*tag, range));
         }
     }
+
     /// The next thing that is missing.
     pub fn poll_lack(&mut self) -> Option<Lack> {
         self.lacks.pop_front()
@@ -81,7 +82,9 @@ impl Incoming {
 
     /// What an arrival follows, without what is from before we joined.
     pub(super) fn missed_past<C>(&mut self, now: Now, arrival: &Arrival<C>) -> Vec<Key> {
-        let follows = arrival.history.iter().filter(|dependency| !is_sync(&dependency.id));
+        // Who cites itself says nothing by it.
+        let others = arrival.history.iter().filter(|dependency| dependency.id != arrival.id);
+        let follows = others.filter(|dependency| !is_sync(&dependency.id));
         let follows: Vec<_> = follows.map(|dependency| (Key::of(&dependency.id), dependency.time)).collect();
         self.joined_amid_opaque(&follows);
         let missed = follows.into_iter().filter(|(key, time)| match key {

@@ -66,9 +66,10 @@ impl Incoming {
         self.deliver_ready();
     }
 
-    /// The payload `waiter` has waited long enough: what it lacks and nobody is sending is lost.
-    pub(super) fn declare_lost(&mut self, now: Mono, waiter: u64) {
-        let Some(waiting) = self.waiting.get(waiter) else { return };
+    /// The payload `waiter` has waited long enough: what it lacks and nobody is sending is lost. `true` when nothing was for longer
+    /// than a look: what it waits for is here, and waits too.
+    pub(super) fn declare_lost(&mut self, now: Mono, waiter: u64) -> bool {
+        let Some(waiting) = self.waiting.get(waiter) else { return false };
         let mut lost = Vec::new();
         for (tag, end) in upto(waiting) {
             let open = self.peers.open(&tag, end, self.config.join == JoinPolicy::FromNow);
@@ -83,16 +84,17 @@ impl Incoming {
                 Key::Sequence(..) => {}
             }
         }
-        // What it lacks besides is on its way, or waits itself: look again later.
-        let again = now + self.config.lost_after.min(Duration::from_secs(1)).max(Duration::from_millis(1));
+        // What it lacks besides is on its way, or waits itself: look again later, at all of those together.
+        let again = next_look(now, self.config.lost_after);
         let is_blocked = self.blocker(waiting).is_some();
         self.waiting.postpone(waiter, again);
         if lost.is_empty() {
-            if !is_blocked {
-                self.waiting.ready(waiter);
-                self.deliver_ready();
+            if is_blocked {
+                return self.waiting.mark_overdue(waiter);
             }
-            return;
+            self.waiting.ready(waiter);
+            self.deliver_ready();
+            return false;
         }
         // Of those there may be no room to remember it.
         let strangers: Vec<_> = lost.iter().filter(|missing| !self.remembers(missing)).cloned().collect();
@@ -105,6 +107,7 @@ impl Incoming {
             }
         }
         self.deliver_ready();
+        false
     }
 
     fn missing(&self, tag: SenderTag, sequences: Range<u64>) -> Missing {
@@ -130,6 +133,13 @@ impl Incoming {
     fn remembers(&self, missing: &Missing) -> bool {
         matches!(missing, Missing::Segments { tag, .. } if self.peers.knows(tag))
     }
+}
+
+/// When those that wait for something that waits are looked at next: all at the same time, so that it costs each a step.
+fn next_look(now: Mono, lost_after: Duration) -> Mono {
+    let step = lost_after.clamp(Duration::from_millis(1), Duration::from_secs(1)).as_nanos();
+    let looks = now.elapsed().as_nanos() / step + 1;
+    Mono::from_origin(Duration::from_nanos(u64::try_from(looks * step).unwrap_or(u64::MAX)))
 }
 
 /// Up to where a payload follows each sender.

@@ -4,7 +4,7 @@
 //! for it, and the cost does not grow with how many wait.
 
 use super::{super::Key, Missing, Set};
-use crate::ids::MessageId;
+use crate::ids::{MessageId, SenderTag};
 use crate::segment::SegmentOrigin;
 use bytes::Bytes;
 use quorate_base::Mono;
@@ -19,6 +19,8 @@ pub(super) struct Waiting {
     pub(super) payload: Bytes,
     pub(super) charged: usize,
     pub(super) deadline: Mono,
+    /// It waited long enough, and what it lacks is here and waits too.
+    pub(super) overdue: bool,
 }
 
 /// The payloads that wait, those that are ready, and what each waits for.
@@ -27,6 +29,8 @@ pub(super) struct WaitingRoom {
     next: u64,
     waiting: BTreeMap<u64, Waiting>,
     by_origin: BTreeMap<SegmentOrigin, u64>,
+    /// Those with opaque ids.
+    by_id: BTreeMap<MessageId, u64>,
     blocked: BTreeMap<Key, Vec<u64>>,
     deadlines: BTreeSet<(Mono, u64)>,
     /// By Lamport time and id: the order among those that became ready at once.
@@ -39,6 +43,7 @@ impl WaitingRoom {
         self.next += 1;
         self.deadlines.insert((waiting.deadline, waiter));
         self.by_origin.insert(waiting.origin.clone(), waiter);
+        self.by_id.extend(waiting.set.ids.iter().map(|id| (id.clone(), waiter)));
         self.waiting.insert(waiter, waiting);
         waiter
     }
@@ -72,6 +77,9 @@ impl WaitingRoom {
         let waiting = self.waiting.remove(&waiter)?;
         self.deadlines.remove(&(waiting.deadline, waiter));
         self.by_origin.remove(&waiting.origin);
+        for id in &waiting.set.ids {
+            self.by_id.remove(id);
+        }
         Some(waiting)
     }
 
@@ -85,6 +93,34 @@ impl WaitingRoom {
             self.deadlines.remove(&(waiting.deadline, waiter));
             waiting.deadline = until;
             self.deadlines.insert((until, waiter));
+        }
+    }
+
+    /// A payload is overdue; `true` when it was before.
+    pub(super) fn mark_overdue(&mut self, waiter: u64) -> bool {
+        self.waiting.get_mut(&waiter).is_some_and(|waiting| std::mem::replace(&mut waiting.overdue, true))
+    }
+
+    /// The payload that `key` is a message of, where it waits here.
+    pub(super) fn holder(&self, key: &Key) -> Option<u64> {
+        match key {
+            Key::Opaque(id) => self.by_id.get(id).copied(),
+            Key::Sequence(tag, sequence) => self.holder_of(*tag, *sequence),
+        }
+    }
+
+    fn holder_of(&self, tag: SenderTag, sequence: u64) -> Option<u64> {
+        let upto = SegmentOrigin::Structured(tag, sequence);
+        let (origin, waiter) = self.by_origin.range(..=upto).next_back()?;
+        let SegmentOrigin::Structured(of, base) = origin else { return None };
+        let count = self.waiting.get(waiter)?.set.count;
+        (*of == tag && sequence - base < count).then_some(*waiter)
+    }
+
+    /// Drops what `waiter` follows, but for what is to `keep`.
+    pub(super) fn retain_past(&mut self, waiter: u64, keep: impl FnMut(&Key) -> bool) {
+        if let Some(waiting) = self.waiting.get_mut(&waiter) {
+            waiting.set.past.retain(keep);
         }
     }
 

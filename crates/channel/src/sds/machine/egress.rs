@@ -101,8 +101,9 @@ impl Sds {
             ..attempt.message
         };
         let bytes = self.encode(&message);
-        if attempt.attempt == 0 {
-            let key = Key::Sequence(self.own, sequence);
+        let key = Key::Sequence(self.own, sequence);
+        // After a restart it is not, whatever attempt this is.
+        if !self.repair.keeps(&key) {
             self.repair.keep(key, message.id.clone(), self.participant.clone(), bytes.clone());
         }
         Some(Prepared { id: message.id, bytes, attempt: attempt.attempt, request: Some(attempt.request) })

@@ -1,6 +1,7 @@
 //! The machine as one of several members, over a network that a test rules.
 
 mod acknowledgement;
+mod circles;
 mod group;
 mod receiving;
 mod repair;

@@ -35,7 +35,7 @@ fn older(segment: &Segment) -> Segment {
 }
 
 fn feed(reassembler: &mut Reassembler, segment: &Segment) -> Admission {
-    reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment.clone(), 0, false)
+    reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment.clone(), 0, Need::None)
 }
 
 /// Feeds segments until there is a payload.
@@ -71,7 +71,7 @@ proptest! {
             if whole.is_some() {
                 break;
             }
-            match reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, 0, false) {
+            match reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, 0, Need::None) {
                 Admission::Complete(done) => whole = Some(done),
                 Admission::Stored | Admission::Discarded(Discard::Duplicate) => {}
                 other => prop_assert!(false, "{other:?}"),
@@ -92,7 +92,7 @@ fn equal_payloads_from_one_sender_are_two_sets() {
     for base in [0, 3] {
         for segment in all.clone() {
             let admission =
-                reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), segment, 0, false);
+                reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), segment, 0, Need::None);
             completed += usize::from(matches!(admission, Admission::Complete(_)));
         }
     }
@@ -227,7 +227,7 @@ fn where_nobody_repeats_the_oldest_set_of_the_heaviest_sender_makes_room() {
     let mut reassembler = Reassembler::new(bound);
     let mut send = |seconds: u32, base, sender: &str, index: usize| {
         let now = Mono::ZERO + seconds * SECOND;
-        reassembler.handle_segment(now, &origin(base), &sender.into(), all[index].clone(), 0, false)
+        reassembler.handle_segment(now, &origin(base), &sender.into(), all[index].clone(), 0, Need::None)
     };
     assert_eq!(send(0, 10, "bob", 0), Admission::Stored);
     assert_eq!(send(1, 20, "alice", 0), Admission::Stored);
@@ -244,16 +244,35 @@ fn beyond_the_budget_only_the_set_that_others_wait_for_is_admitted() {
     let all = segments(&[5; 300]);
     // Room for the first segment of a set of three.
     let mut reassembler = reassembler(130 + SEGMENT_COST + 3 * PLACE_COST);
-    let mut send = |base, index: usize, needed| {
-        reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), all[index].clone(), 0, needed)
+    let mut send = |base, index: usize, need| {
+        reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), all[index].clone(), 0, need)
     };
-    assert_eq!(send(10, 0, false), Admission::Stored);
-    assert_eq!(send(10, 1, false), Admission::Discarded(Discard::CacheFull));
-    assert_eq!(send(0, 0, true), Admission::Stored);
-    assert_eq!(send(5, 0, true), Admission::Discarded(Discard::CacheFull), "one exempt set at a time");
-    assert_eq!(send(0, 1, true), Admission::Stored);
-    assert!(matches!(send(0, 2, true), Admission::Complete(_)));
-    assert_eq!(send(5, 0, true), Admission::Stored, "the exemption is free again");
+    assert_eq!(send(10, 0, Need::None), Admission::Stored);
+    assert_eq!(send(10, 1, Need::None), Admission::Discarded(Discard::CacheFull));
+    assert_eq!(send(0, 0, Need::Waited), Admission::Stored);
+    assert_eq!(send(5, 0, Need::Ready), Admission::Discarded(Discard::CacheFull), "one exempt set at a time");
+    assert_eq!(send(0, 1, Need::Waited), Admission::Stored);
+    assert!(matches!(send(0, 2, Need::Waited), Admission::Complete(_)));
+    assert_eq!(send(5, 0, Need::Waited), Admission::Stored, "the exemption is free again");
+}
+
+#[test]
+fn what_is_delivered_at_once_needs_no_room_and_what_only_says_so_gets_none() {
+    let (half, whole) = (segments(&[5; 300]), segments(&[6; 100]));
+    let mut reassembler = reassembler(130 + SEGMENT_COST + 3 * PLACE_COST);
+    let mut send = |base, segment: &Segment, need| {
+        reassembler.handle_segment(Mono::ZERO, &origin(base), &alice(), segment.clone(), 0, need)
+    };
+    assert_eq!(send(10, &half[0], Need::None), Admission::Stored);
+    assert_eq!(
+        send(20, &half[0], Need::Waited),
+        Admission::Stored,
+        "the room is full, and the exemption taken"
+    );
+    assert_eq!(send(0, &whole[0], Need::Waited), Admission::Discarded(Discard::CacheFull));
+    let forged = Segment { payload: vec![7; 100].into(), ..whole[0].clone() };
+    assert_eq!(send(0, &forged, Need::Ready), Admission::Discarded(Discard::CacheFull));
+    assert!(matches!(send(0, &whole[0], Need::Ready), Admission::Complete(_)));
 }
 
 #[test]
@@ -262,7 +281,8 @@ fn what_is_kept_beside_the_bytes_is_charged_and_given_back() {
     let mut reassembler = reassembler(1 << 20);
     let mut send = |index: usize, beside| {
         let segment = all[index].clone();
-        let admission = reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, beside, false);
+        let admission =
+            reassembler.handle_segment(Mono::ZERO, &origin(0), &alice(), segment, beside, Need::None);
         (admission, reassembler.bytes())
     };
     let bytes = 128 + SEGMENT_COST + 3 * PLACE_COST + 1_000;
@@ -278,7 +298,7 @@ fn a_set_expires_after_its_last_new_segment_and_a_duplicate_does_not_prolong_it(
     let mut reassembler = reassembler(1 << 20);
     let at = |seconds| Mono::from_origin(seconds * SECOND);
     let mut send = |seconds, index: usize| {
-        reassembler.handle_segment(at(seconds), &origin(0), &alice(), all[index].clone(), 0, false)
+        reassembler.handle_segment(at(seconds), &origin(0), &alice(), all[index].clone(), 0, Need::None)
     };
     assert_eq!(send(0, 0), Admission::Stored);
     assert_eq!(send(5, 1), Admission::Stored);

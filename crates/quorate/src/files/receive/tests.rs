@@ -101,6 +101,23 @@ fn a_chunk_without_an_offer_is_asked_about_once_in_a_while() {
 }
 
 #[test]
+fn what_came_before_the_offer_need_not_come_again() {
+    let (_temp, mut inbox) = inbox(InboxConfig::default());
+    let content = vec![1; 3 * CHUNK];
+    let manifest = manifest_of("f", &content);
+    for (number, data) in [(0, &content[..CHUNK]), (2, &content[..CHUNK]), (7, b"no such chunk")] {
+        chunk(&mut inbox, SECOND, manifest.id(), number, data).unwrap();
+    }
+    drain(&mut inbox);
+    offer(&mut inbox, SECOND, &manifest);
+    let (messages, _) = drain(&mut inbox);
+    let Some(Message::Have(have)) = messages.last() else { panic!("{messages:?}") };
+    let (held, _) = have.resolve(&manifest).unwrap();
+    assert_eq!((held.count(), held.contains(1)), (2, false));
+    assert_eq!((inbox.stats().stray, inbox.stats().chunks, inbox.stats().violations), (3, 2, 1));
+}
+
+#[test]
 fn chunks_that_the_manifest_does_not_have_are_violations_and_change_nothing() {
     let (_temp, mut inbox) = inbox(InboxConfig::default());
     let content = [1; CHUNK + 1];

@@ -1,8 +1,8 @@
 //! What wrapping and unwrapping cost, ours and theirs, from one run, in CPU time of one process each.
 //!
 //! Ours: each message is wrapped, sent as bytes, unwrapped and delivered; every 64 messages the receiver's sync acknowledges them.
-//! A history of so many messages went before. Theirs: the same without the acknowledgement; its cost grows with history, so it is
-//! measured after fewer.
+//! A history of so many messages went before. Theirs: the same without the acknowledgement. Its cost grows with history, so what a
+//! longer one would take is estimated from the growth that was measured, and it is run where that is affordable.
 
 use bytes::Bytes;
 use quorate_base::{Mono, Now, Wall};
@@ -142,23 +142,61 @@ fn alone(name: &str, profile: Profile, dialect: Dialect) {
     );
 }
 
-fn theirs(messages: u64, history: u64, causal: u64) -> Option<f64> {
+/// What one of theirs cost after a history.
+#[derive(Debug, Clone, Copy)]
+struct Theirs {
+    history: f64,
+    /// CPU seconds for one message, wrapped and unwrapped.
+    each: f64,
+}
+
+fn theirs(messages: u64, history: u64, causal: u64) -> Option<Theirs> {
     let numbers = [messages, history, causal].map(|number| number.to_string());
     let bench = Command::new("node").arg(format!("{FOLDER}/bench.mjs")).args(numbers).output().ok()?;
     let told: serde_json::Value = serde_json::from_slice(&bench.stdout).ok()?;
     let (wrap, unwrap, bytes) = (told["wrap"].as_f64()?, told["unwrap"].as_f64()?, told["bytes"].as_f64()?);
+    let build = told["build"].as_f64()?;
     let per = |seconds: f64| seconds * 1e6 / messages as f64;
-    let rate = messages as f64 / (wrap + unwrap);
+    let each = (wrap + unwrap) / messages as f64;
     println!(
-        "{:<16} {history:>7}  {:>8.0}  {:>8.0}  {:>8}  {rate:>9.0}  {:>8.0}  {:>8}",
+        "{:<16} {history:>7}  {:>8.0}  {:>8.0}  {:>8}  {:>9.0}  {:>8.0}  {:>8}  (the history took {build:.0} s)",
         format!("@waku/sds {causal}"),
         per(wrap),
         per(unwrap),
         "-",
+        each.recip(),
         bytes - SIZE as f64,
         "-"
     );
-    Some(rate)
+    Some(Theirs { history: history as f64, each })
+}
+
+/// Theirs after longer and longer histories, each as long as it takes less than `affordable` by the growth between the two before.
+/// Yields the one after the second.
+fn theirs_growing(histories: &[u64], messages: u64, causal: u64, affordable: Duration) -> Option<Theirs> {
+    let mut measured: Vec<Theirs> = Vec::new();
+    for history in histories {
+        if let [.., before, last] = measured.as_slice() {
+            let seconds = estimate(*before, *last, *history as f64, messages as f64);
+            if seconds > affordable.as_secs_f64() {
+                println!(
+                    "{:<16} {history:>7}  not run: would take {:.0} minutes by the growth measured",
+                    format!("@waku/sds {causal}"),
+                    seconds / 60.0
+                );
+                continue;
+            }
+        }
+        measured.push(theirs(messages, *history, causal)?);
+    }
+    measured.get(1).copied()
+}
+
+/// CPU seconds for a history of `history` messages and so many after it: the cost of one grows as a power of the history.
+fn estimate(before: Theirs, last: Theirs, history: f64, messages: f64) -> f64 {
+    let power = ((last.each / before.each).ln() / (last.history / before.history).ln()).clamp(0.0, 2.0);
+    let each = last.each * (history / last.history).powf(power);
+    each * history / (power + 1.0) + each * messages
 }
 
 fn main() {
@@ -175,16 +213,19 @@ fn main() {
     ours("interop, nim", Profile::INTEROP, Dialect::Nim, histories, messages);
     alone("compact, lip", Profile::Compact, Dialect::Lip);
     alone("compact, nim", Profile::Compact, Dialect::Nim);
-    let more = if quick { 50 } else { 200 };
-    let by_default = theirs(more, 0, 200);
-    let after = theirs(more, if quick { 200 } else { 1_000 }, 200);
-    theirs(more, if quick { 200 } else { 1_000 }, 2);
-    for (what, theirs) in [("empty history", by_default), ("some history", after)] {
+    let (more, theirs_after) =
+        if quick { (50, [100, 400, 2_000, 10_000]) } else { (200, [250, 1_000, 10_000, 100_000]) };
+    let affordable = Duration::from_secs(if quick { 20 } else { 900 });
+    let empty = theirs(more, 0, 200);
+    let after = theirs_growing(&theirs_after, more, 200, affordable);
+    theirs_growing(&theirs_after, more, 2, affordable);
+    let some = format!("after {} messages", theirs_after[1]);
+    for (what, theirs) in [("empty history", empty), (some.as_str(), after)] {
         if let Some(theirs) = theirs {
             println!(
                 "against @waku/sds, {what}: compact {:.0} times, interop {:.0} times",
-                compact / theirs,
-                interop / theirs
+                compact * theirs.each,
+                interop * theirs.each
             );
         }
     }
