@@ -9,15 +9,16 @@ use super::{ClientSettings, Requester};
 use crate::call::{Answer, Call};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, ConnectFault, Malformed, PeerError};
-use crate::jsonrpc::{read_batch, read_http_answer, write_batch, write_request};
+use crate::jsonrpc::{read_batch, read_http_answer, read_retry_after, write_batch, write_request};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -32,6 +33,13 @@ pub struct HttpClient {
     connections: Semaphore,
     waiting: AtomicUsize,
     pauses: Mutex<Pauses>,
+}
+
+/// What came for a request.
+struct Reply {
+    status: u16,
+    retry_after: Option<Duration>,
+    body: Bytes,
 }
 
 /// A request that waits or is under way.
@@ -116,7 +124,7 @@ impl HttpClient {
         Ok((self.connect().await?, true))
     }
 
-    async fn exchange(&self, body: Vec<u8>) -> Result<(u16, Bytes), PeerError> {
+    async fn exchange(&self, body: Vec<u8>) -> Result<Reply, PeerError> {
         let max = self.settings.max_waiting.get();
         if body.len() > self.settings.max_request_bytes {
             let max = self.settings.max_request_bytes;
@@ -139,6 +147,8 @@ impl HttpClient {
                 Err(_) => return Err(PeerError::Closed),
             };
             let status = response.status().as_u16();
+            let retry_after = response.headers().get(RETRY_AFTER);
+            let retry_after = retry_after.and_then(|value| read_retry_after(value.as_bytes()));
             let max = self.settings.max_answer_bytes;
             let body = Limited::new(response.into_body(), max).collect().await;
             let body = body.map_err(|error| match error.is::<LengthLimitError>() {
@@ -148,7 +158,7 @@ impl HttpClient {
             if !sender.is_closed() {
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
             }
-            return Ok((status, body.to_bytes()));
+            return Ok(Reply { status, retry_after, body: body.to_bytes() });
         }
     }
 }
@@ -157,17 +167,18 @@ impl HttpClient {
 impl Requester for HttpClient {
     async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (status, body) = self.exchange(write_request(id, call)).await?;
-        if call.wants_whole() {
-            let whole = read_batch(status, &body, id, 1)?.pop();
-            return whole.map(Answer).ok_or_else(|| Malformed::Incomplete.into());
-        }
-        read_http_answer(status, &body, id)
+        let Reply { status, retry_after, body } = self.exchange(write_request(id, call)).await?;
+        let answer = match call.wants_whole() {
+            true => read_batch(status, &body, id, 1)
+                .and_then(|mut whole| whole.pop().map(Answer).ok_or_else(|| Malformed::Incomplete.into())),
+            false => read_http_answer(status, &body, id),
+        };
+        answer.map_err(|error| error.asks_for(retry_after))
     }
 
     async fn batch(&self, calls: &[Call]) -> Result<Vec<Bytes>, PeerError> {
         let first = self.next_id.fetch_add(calls.len() as u64, Ordering::Relaxed);
-        let (status, body) = self.exchange(write_batch(first, calls)).await?;
-        read_batch(status, &body, first, calls.len())
+        let Reply { status, retry_after, body } = self.exchange(write_batch(first, calls)).await?;
+        read_batch(status, &body, first, calls.len()).map_err(|error| error.asks_for(retry_after))
     }
 }
