@@ -38,22 +38,19 @@ pub(crate) struct Arguments {
 /// How long those are waited for who were not needed for a quorum, at least.
 const SOON: Duration = Duration::from_millis(500);
 
-type Answers = BTreeMap<PeerId, SupportedApiVersionsSummary>;
+/// Who answered what.
+pub(crate) type Answers = BTreeMap<PeerId, SupportedApiVersionsSummary>;
 type Negotiated = Negotiation<PeerId, ModuleInstanceId>;
 
 /// Asks.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let needs =
-        arguments.needs.as_deref().map(serde_json::from_str::<SupportedApiVersionsSummary>).transpose();
-    let needs =
-        needs.map_err(|error| Failure::usage(format!("--needs is no summary of versions: {error}")))?;
+    let needs = needs(arguments.needs.as_deref())?;
     let config = arguments.patience.config()?;
     let federation = arguments.whom.federation(config).await?;
-    let answers = answers(&federation, config).await?;
-    let needs = match needs {
-        Some(needs) => needs,
-        None => anything(&answers)?,
-    };
+    let answers = answers(&federation, config).await;
+    federation.close().await;
+    let answers = answers?;
+    let needs = needs.or_else(|| anything(&answers)).ok_or_else(|| Failure::failed("nobody has answered"))?;
     let named = federation.peers().map(|peer| (peer, answers.get(&peer).cloned())).collect();
     let negotiation = negotiate(&needs, &named, federation.num_peers());
     if arguments.json {
@@ -65,6 +62,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::failed(reason(&negotiation))),
     }
+}
+
+/// What `--needs` says.
+pub(crate) fn needs(text: Option<&str>) -> Result<Option<SupportedApiVersionsSummary>, Failure> {
+    let needs = text.map(serde_json::from_str).transpose();
+    needs.map_err(|error| Failure::usage(format!("--needs is no summary of versions: {error}")))
 }
 
 /// What a quorum answers, and whoever else does soon after: no guardian is left out that is merely not the first.
@@ -89,21 +92,21 @@ async fn answers(federation: &Federation, config: AttemptsConfig) -> Result<Answ
     Ok(answers)
 }
 
-/// A client that takes anything: the consensus that most guardians run, every API major that any of them has.
-fn anything(answers: &Answers) -> Result<SupportedApiVersionsSummary, Failure> {
+/// A client that takes anything: the consensus that most guardians run, every API major that any of them has. `None` without an answer.
+pub(crate) fn anything(answers: &Answers) -> Option<SupportedApiVersionsSummary> {
     let majority = |major: &dyn Fn(&SupportedApiVersionsSummary) -> u32, of: u32| {
         answers.values().filter(|summary| major(summary) == of).count()
     };
     let core_major = |summary: &SupportedApiVersionsSummary| summary.core.core_consensus.major;
     let typical = answers.values().max_by_key(|summary| majority(&core_major, core_major(summary)));
-    let mut needs = typical.cloned().ok_or_else(|| Failure::failed("nobody has answered"))?;
+    let mut needs = typical.cloned()?;
     let cores: Vec<&MultiApiVersion> = answers.values().map(|summary| &summary.core.api).collect();
     needs.core.api = every_major(&cores);
     for (key, module) in &mut needs.modules {
         let listed = answers.values().filter_map(|summary| summary.modules.get(key));
         module.api = every_major(&listed.map(|module| &module.api).collect::<Vec<_>>());
     }
-    Ok(needs)
+    Some(needs)
 }
 
 /// Every major of these lists, from its first minor on.
