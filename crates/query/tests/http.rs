@@ -3,8 +3,8 @@
 use quorate_query::query::Query;
 use quorate_query::query::api;
 use quorate_query::{
-    AttemptsConfig, ClientSettings, Explained, Federation, NumPeers, PeerError, PeerId, PeerState,
-    QueryFailure,
+    AttemptsConfig, Call, ClientSettings, Explained, Federation, Malformed, NumPeers, PeerError, PeerId,
+    PeerState, QueryFailure,
 };
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -112,4 +112,27 @@ async fn what_asking_again_cannot_mend_is_final() {
         let PeerState::Failed { error, .. } = state else { panic!("{first:?}: {state:?}") };
         assert_eq!(matches!(error, PeerError::Http { .. }), is_http, "{first:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn interim_answers_without_an_end_are_too_much() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("bound"));
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        read_request(&mut stream).await?;
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1_000);
+        // Until the client hangs up.
+        let mut sent = Ok(());
+        while sent.is_ok() {
+            sent = stream.write_all(&interim).await;
+        }
+        sent
+    });
+    let mut settings = ClientSettings::new().expect("cryptography");
+    settings.max_answer_bytes = 64 << 10;
+    let federation = Federation::at([(PeerId(0), url.parse().expect("a URL"))], settings).expect("one");
+    let error = federation.ask::<u64>(PeerId(0), &Call::bare("session_count"), PATIENCE).await;
+    let error = error.expect_err("it never answers");
+    assert!(matches!(error, PeerError::Malformed(Malformed::TooLarge { .. })), "{error}");
 }

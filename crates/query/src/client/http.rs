@@ -1,7 +1,10 @@
 //! JSON-RPC over HTTP/1.1: a request per POST, on connections that are kept.
 //!
 //! The rules: a client has a few connections, and a bounded number of requests that wait for one. Between connects that fail there is a pause, in
-//! which requests fail at once with the last cause.
+//! which requests fail at once with the last cause. What a peer may send for one request is bounded, head, body and all that HTTP puts between:
+//! interim answers have no end of their own.
+
+mod metered;
 
 use super::pauses::Pauses;
 use super::stream::Stream;
@@ -16,12 +19,21 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use metered::{Allowance, Metered};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-type Sender = SendRequest<Full<Bytes>>;
+/// The longest head of an answer, and the most that is read at once.
+const MAX_HEAD: usize = 64 << 10;
+
+/// A connection: who sends over it, and what may still come.
+#[derive(Debug)]
+struct Sender {
+    requests: SendRequest<Full<Bytes>>,
+    allowance: Allowance,
+}
 
 /// A client for HTTP. Connections are opened when they are needed and kept for the next request.
 #[derive(Debug)]
@@ -88,9 +100,12 @@ impl HttpClient {
     async fn open(&self) -> Result<Sender, ConnectFault> {
         let after = self.settings.connect_timeout;
         let opening = async {
-            let stream = Stream::open(&self.endpoint, &self.settings).await?;
-            let handshake = http1::handshake(TokioIo::new(stream)).await;
-            handshake.map_err(|_| ConnectFault::Io(std::io::ErrorKind::ConnectionReset))
+            let (stream, allowance) = Metered::new(Stream::open(&self.endpoint, &self.settings).await?);
+            let handshake =
+                http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await;
+            let (requests, connection) =
+                handshake.map_err(|_| ConnectFault::Io(std::io::ErrorKind::ConnectionReset))?;
+            Ok((Sender { requests, allowance }, connection))
         };
         let opened = tokio::time::timeout(after, opening).await;
         let (sender, connection) = opened.map_err(|_| ConnectFault::TimedOut { after })??;
@@ -117,7 +132,7 @@ impl HttpClient {
         loop {
             let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut kept) = kept else { break };
-            if kept.ready().await.is_ok() {
+            if kept.requests.ready().await.is_ok() {
                 return Ok((kept, false));
             }
         }
@@ -139,8 +154,11 @@ impl HttpClient {
         loop {
             let (mut sender, new) = self.sender().await?;
             let request = self.request(body.clone()).map_err(|fault| PeerError::Connect(fault.into()))?;
-            let response = match sender.send_request(request).await {
+            let max = self.settings.max_answer_bytes;
+            sender.allowance.set(max.saturating_mul(2).saturating_add(MAX_HEAD));
+            let response = match sender.requests.send_request(request).await {
                 Ok(response) => response,
+                Err(_) if sender.allowance.is_used_up() => return Err(Malformed::TooLarge { max }.into()),
                 // The peer closed a kept connection before it saw the request: once more, on another one.
                 Err(error) if !new && error.is_canceled() => continue,
                 Err(error) if error.is_parse() => return Err(Malformed::Framing.into()),
@@ -149,13 +167,14 @@ impl HttpClient {
             let status = response.status().as_u16();
             let retry_after = response.headers().get(RETRY_AFTER);
             let retry_after = retry_after.and_then(|value| read_retry_after(value.as_bytes()));
-            let max = self.settings.max_answer_bytes;
             let body = Limited::new(response.into_body(), max).collect().await;
-            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-                true => Malformed::TooLarge { max }.into(),
-                false => PeerError::Closed,
+            let body = body.map_err(|error| {
+                match error.is::<LengthLimitError>() || sender.allowance.is_used_up() {
+                    true => Malformed::TooLarge { max }.into(),
+                    false => PeerError::Closed,
+                }
             })?;
-            if !sender.is_closed() {
+            if !sender.requests.is_closed() {
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
             }
             return Ok(Reply { status, retry_after, body: body.to_bytes() });
