@@ -289,6 +289,29 @@ fn versions_are_a_table_and_who_holds_them_down() {
 }
 
 #[test]
+fn a_liar_neither_adds_a_module_nor_takes_one_away() {
+    let (_runtime, guardians, urls) = four(&[]);
+    let mut lie: Value = serde_json::from_str(quorate_testkit::guardians::LIVE_VERSION).expect("JSON");
+    let modules = lie["modules"].as_object_mut().expect("modules");
+    let module = modules.remove("0").expect("the first");
+    modules.insert("77".to_owned(), module);
+    // Whichever comes first or last.
+    for liar in [0, 3] {
+        for guardian in &guardians {
+            let truth = serde_json::from_str(quorate_testkit::guardians::LIVE_VERSION).expect("JSON");
+            guardian.set_answer("version", truth);
+        }
+        guardians.guardian(liar).set_answer("version", lie.clone());
+        let output = quorate(&["versions", "--peers", &urls, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let told: Value = serde_json::from_str(out(&output).trim()).expect("one JSON object");
+        let components = told["components"].as_array().expect("a list").iter();
+        let named: Vec<_> = components.map(|one| one["component"].as_str().expect("a name")).collect();
+        assert_eq!(named, ["core", "module 0", "module 1", "module 2", "module 3"], "{told}");
+    }
+}
+
+#[test]
 fn invite_codes_are_read_and_written() {
     let output = quorate(&["invite", "decode", LIVE_INVITE]);
     assert_eq!(output.status.code(), Some(0));

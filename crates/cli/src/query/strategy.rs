@@ -216,11 +216,12 @@ impl Asked<'_> {
     /// `DiscoverApiVersionSet`: all answers until the deadline, then the published choice. A client that needs nothing in particular is known when the
     /// answers are.
     async fn discover(self, needs: Option<SupportedApiVersionsSummary>) -> Answered {
-        let all = AllOrDeadline::new(self.federation.num_peers().total(), self.config.deadline);
+        let n = self.federation.num_peers();
+        let all = AllOrDeadline::new(n.total(), self.config.deadline);
         let query = Query::<_, SupportedApiVersionsSummary>::new(self.call, all).with_config(self.config);
         let Explained { outcome, report } = self.federation.explain(query).await;
         let outcome = outcome.and_then(|answers| {
-            let needs = needs.or_else(|| versions::anything(&answers));
+            let needs = needs.or_else(|| versions::anything(&answers, n));
             let none = || QueryFailure::TooFew { need: 1, have: 0 };
             let chosen = needs.ok_or_else(none).and_then(|needs| {
                 discover_common_api_versions(&needs, &answers)
