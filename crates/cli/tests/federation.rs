@@ -176,6 +176,14 @@ fn lists_are_joined_and_published_discovery_chooses_for_a_client() {
 }
 
 #[test]
+fn nobodys_answers_are_no_value() {
+    let output =
+        quorate(&["query", "--peers", "ws://127.0.0.1:1", "--timeout", "1", "--strategy", "all", "any"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
+    assert!(err(&output).contains("too few answers: 0 where 1 are needed"), "{}", err(&output));
+}
+
+#[test]
 fn what_a_command_cannot_do_is_refused_with_what_to_use_instead() {
     for (words, told) in [
         (&["--strategy", "VerifiableResponse", "config"][..], "--check sha256=HEX"),

@@ -154,7 +154,10 @@ impl Judge {
                 let as_it_is = |_: &PeerId, value: ExactJson| Ok::<_, Infallible>(value);
                 asked.with(FilterMapThreshold::new(n, as_it_is), by_peer).await
             }
-            Strategy::All => asked.with(AllOrDeadline::new(n.total(), config.deadline), by_peer).await,
+            Strategy::All => {
+                let all = AllOrDeadline::new(n.total(), config.deadline);
+                by_anybody(asked.with(all, by_peer).await)
+            }
             Strategy::First => asked.with(TrustAllPeers, |value| value).await,
             // The others have become a judge of their own, or were refused.
             _ => asked.with(ThresholdConsensus::overcome_evil(n), |value| value).await,
@@ -176,6 +179,19 @@ fn items(answer: ExactJson) -> Result<Vec<ExactJson>, NoList> {
 
 fn by_peer(answers: BTreeMap<PeerId, ExactJson>) -> ExactJson {
     ExactJson::Object(answers.into_iter().map(|(peer, value)| (peer.to_string(), value)).collect())
+}
+
+/// The published strategy takes nothing for a value too; who asks at a command's line wants to know.
+fn by_anybody(asked: Answered) -> Answered {
+    let Explained { outcome, report } = asked;
+    let outcome = match outcome {
+        Ok(ExactJson::Object(answers)) if answers.is_empty() => {
+            let failure = QueryFailure::TooFew { need: 1, have: 0 };
+            Err(QueryError { failure, report: Box::new(report.clone()) })
+        }
+        outcome => outcome,
+    };
+    Explained { outcome, report }
 }
 
 struct Asked<'a> {
