@@ -63,10 +63,14 @@ impl Whom {
             });
             let endpoints = endpoints.collect::<Result<Vec<_>, Failure>>()?;
             // Somebody who is named twice would have two votes.
-            if let Some((_, twice)) = endpoints.iter().enumerate().find_map(|(index, one)| {
-                endpoints.iter().take(index).any(|(_, other)| is_same(&one.1, other)).then_some(one)
+            if let Some((before, twice)) = endpoints.iter().enumerate().find_map(|(index, one)| {
+                let (before, _) =
+                    endpoints.iter().take(index).find(|(_, other)| one.1.is_same_server(other))?;
+                Some((before, &one.1))
             }) {
-                return Err(Failure::usage(format!("{twice} is named twice: it would have two votes")));
+                return Err(Failure::usage(format!(
+                    "{twice} is guardian {before} as well: named twice, it would have two votes"
+                )));
             }
             return Federation::at(endpoints, settings).map_err(|error| Failure::usage(error.to_string()));
         };
@@ -78,11 +82,6 @@ impl Whom {
             other => Failure::failed(chain(&other)),
         })
     }
-}
-
-/// Whether two endpoints are one server, whatever is asked for there.
-fn is_same(one: &Endpoint, other: &Endpoint) -> bool {
-    (one.host(), one.port(), one.target()) == (other.host(), other.port(), other.target())
 }
 
 /// No agreement: the reason, and below it who did what.

@@ -3,7 +3,7 @@
 use crate::exit::{Failure, chain};
 use crate::output;
 use clap::{Args, Subcommand};
-use quorate_query::{ConnectInfo, FederationId, InviteCode, PeerId};
+use quorate_query::{ConnectInfo, Endpoint, EndpointError, FederationId, InviteCode, PeerId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use url::Url;
@@ -92,6 +92,21 @@ fn decode(code: &str, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An address that a guardian of today can have: one that is asked here, or by other clients over iroh.
+fn address(text: &str) -> Result<Url, String> {
+    match text.parse::<Endpoint>() {
+        Err(EndpointError::Scheme) => {}
+        Err(error) => return Err(error.to_string()),
+        Ok(endpoint) => return Ok(endpoint.url().clone()),
+    }
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "iroh" if url.has_host() => Ok(url),
+        "iroh" => Err("the URL has no host".to_owned()),
+        scheme => Err(format!("no guardian speaks {scheme}: the schemes are ws, wss, http, https and iroh")),
+    }
+}
+
 fn encode(
     peers: &[String],
     federation: &str,
@@ -102,7 +117,7 @@ fn encode(
         let refused = |why: String| Failure::usage(format!("--peer {text}: {why}"));
         let (peer, url) = text.split_once('=').ok_or_else(|| refused("I=URL is missing".to_owned()))?;
         let peer = peer.parse().map(PeerId).map_err(|error| refused(error.to_string()))?;
-        Ok((peer, Url::parse(url).map_err(|error| refused(error.to_string()))?))
+        Ok((peer, address(url).map_err(refused)?))
     };
     let mut guardians = BTreeMap::new();
     for text in peers {

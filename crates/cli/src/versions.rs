@@ -9,11 +9,11 @@ use quorate_query::query::Query;
 use quorate_query::strategy::FilterMapThreshold;
 use quorate_query::{AttemptsConfig, Call, Federation, PeerId};
 use quorate_versioning::{
-    ApiVersion, Component, ComponentChoice, ModuleInstanceId, MultiApiVersion, Negotiation, Party, Standing,
-    SupportedApiVersionsSummary, negotiate,
+    ApiVersion, Component, ComponentChoice, ModuleInstanceId, MultiApiVersion, Negotiation, NumPeers, Party,
+    Standing, SupportedApiVersionsSummary, SupportedCoreApiVersions, SupportedModuleApiVersions, negotiate,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 pub(crate) struct Arguments {
     #[command(flatten)]
     whom: Whom,
-    /// What the client needs: a JSON summary like a guardian's answer to `version`; without it, anything that is offered
+    /// What the client needs: a JSON summary like a guardian's answer to `version`; without it, anything that at least one honest guardian offers
     #[arg(long, value_name = "JSON")]
     needs: Option<String>,
     #[command(flatten)]
@@ -38,22 +38,21 @@ pub(crate) struct Arguments {
 /// How long those are waited for who were not needed for a quorum, at least.
 const SOON: Duration = Duration::from_millis(500);
 
-type Answers = BTreeMap<PeerId, SupportedApiVersionsSummary>;
+/// Who answered what.
+pub(crate) type Answers = BTreeMap<PeerId, SupportedApiVersionsSummary>;
 type Negotiated = Negotiation<PeerId, ModuleInstanceId>;
 
 /// Asks.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let needs =
-        arguments.needs.as_deref().map(serde_json::from_str::<SupportedApiVersionsSummary>).transpose();
-    let needs =
-        needs.map_err(|error| Failure::usage(format!("--needs is no summary of versions: {error}")))?;
+    let needs = needs(arguments.needs.as_deref())?;
     let config = arguments.patience.config()?;
     let federation = arguments.whom.federation(config).await?;
-    let answers = answers(&federation, config).await?;
-    let needs = match needs {
-        Some(needs) => needs,
-        None => anything(&answers)?,
-    };
+    let answers = answers(&federation, config).await;
+    federation.close().await;
+    let answers = answers?;
+    let needs = needs
+        .or_else(|| anything(&answers, federation.num_peers()))
+        .ok_or_else(|| Failure::failed("nobody has answered"))?;
     let named = federation.peers().map(|peer| (peer, answers.get(&peer).cloned())).collect();
     let negotiation = negotiate(&needs, &named, federation.num_peers());
     if arguments.json {
@@ -65,6 +64,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::failed(reason(&negotiation))),
     }
+}
+
+/// What `--needs` says.
+pub(crate) fn needs(text: Option<&str>) -> Result<Option<SupportedApiVersionsSummary>, Failure> {
+    let needs = text.map(serde_json::from_str).transpose();
+    needs.map_err(|error| Failure::usage(format!("--needs is no summary of versions: {error}")))
 }
 
 /// What a quorum answers, and whoever else does soon after: no guardian is left out that is merely not the first.
@@ -89,27 +94,40 @@ async fn answers(federation: &Federation, config: AttemptsConfig) -> Result<Answ
     Ok(answers)
 }
 
-/// A client that takes anything: the consensus that most guardians run, every API major that any of them has.
-fn anything(answers: &Answers) -> Result<SupportedApiVersionsSummary, Failure> {
-    let majority = |major: &dyn Fn(&SupportedApiVersionsSummary) -> u32, of: u32| {
-        answers.values().filter(|summary| major(summary) == of).count()
-    };
-    let core_major = |summary: &SupportedApiVersionsSummary| summary.core.core_consensus.major;
-    let typical = answers.values().max_by_key(|summary| majority(&core_major, core_major(summary)));
-    let mut needs = typical.cloned().ok_or_else(|| Failure::failed("nobody has answered"))?;
-    let cores: Vec<&MultiApiVersion> = answers.values().map(|summary| &summary.core.api).collect();
-    needs.core.api = every_major(&cores);
-    for (key, module) in &mut needs.modules {
-        let listed = answers.values().filter_map(|summary| summary.modules.get(key));
-        module.api = every_major(&listed.map(|module| &module.api).collect::<Vec<_>>());
+/// A client that takes anything: the consensus that most guardians run, every API major that any of them has, and the modules of at least one honest
+/// guardian: f liars neither add one nor take one away. `None` without an answer.
+pub(crate) fn anything(answers: &Answers, count: NumPeers) -> Option<SupportedApiVersionsSummary> {
+    let cores: Vec<&SupportedCoreApiVersions> = answers.values().map(|summary| &summary.core).collect();
+    let mut core = most_common(&cores, |core| core.core_consensus.major)?.clone();
+    core.api = every_major(cores.iter().map(|core| &core.api));
+    let mut needs = SupportedApiVersionsSummary::new(core);
+    let named: BTreeSet<ModuleInstanceId> =
+        answers.values().flat_map(|summary| summary.modules.keys().copied()).collect();
+    for key in named {
+        let listed: Vec<&SupportedModuleApiVersions> =
+            answers.values().filter_map(|summary| summary.modules.get(&key)).collect();
+        let consensus = |module: &SupportedModuleApiVersions| {
+            (module.core_consensus.major, module.module_consensus.major)
+        };
+        if listed.len() >= count.one_honest()
+            && let Some(typical) = most_common(&listed, consensus)
+        {
+            let api = every_major(listed.iter().map(|module| &module.api));
+            needs.modules.insert(key, SupportedModuleApiVersions { api, ..typical.clone() });
+        }
     }
-    Ok(needs)
+    Some(needs)
+}
+
+/// One of those that most are like.
+fn most_common<'a, T, K: PartialEq>(all: &[&'a T], like: impl Fn(&T) -> K) -> Option<&'a T> {
+    all.iter().max_by_key(|one| all.iter().filter(|other| like(other) == like(one)).count()).copied()
 }
 
 /// Every major of these lists, from its first minor on.
-fn every_major(lists: &[&MultiApiVersion]) -> MultiApiVersion {
+fn every_major<'a>(lists: impl Iterator<Item = &'a MultiApiVersion>) -> MultiApiVersion {
     let mut all = MultiApiVersion::new();
-    for version in lists.iter().flat_map(|list| list.iter()) {
+    for version in lists.flat_map(|list| list.iter()) {
         // One that is there already is there from its first minor on.
         let _ = all.try_insert(ApiVersion::new(version.major, 0));
     }

@@ -83,7 +83,7 @@ fn strategies_have_names() {
         ("ThresholdConsensus", 0),
         ("CurrentConsensus", 0),
         ("EventuallyConsistent", 0),
-        ("UnionResponses", 0),
+        ("UnionResponsesSingle", 0),
         ("TrustAllPeers", 0),
     ] {
         let output =
@@ -103,6 +103,138 @@ fn strategies_have_names() {
     ]);
     let told: Value = serde_json::from_str(out(&output).trim()).expect("one JSON object");
     assert_eq!((&told["value"]["0"], &told["value"]["3"]), (&42.into(), &43.into()));
+}
+
+#[test]
+fn the_first_answer_that_passes_a_check_is_the_value() {
+    let (_runtime, guardians, urls) = four(&[(0, Fault::Liar), (1, Fault::Liar), (2, Fault::Liar)]);
+    let ask = |strategy: &str, check: &str, method: &str| {
+        quorate(&[
+            "query",
+            "--peers",
+            &urls,
+            "--timeout",
+            "5",
+            "--strategy",
+            strategy,
+            "--check",
+            check,
+            method,
+        ])
+    };
+    // printf 42 | sha256sum
+    let hash = "sha256=73475cb40a568e8da8a045ced110137e159f890ac4da883b6b17dc651b3a8049";
+    let config = quorate_query::ClientConfig::try_from(guardians.config()).expect("a config");
+    let federation = format!("federation={}", config.federation_id());
+    for strategy in ["filter", "FilterMap", "verifiable", "VerifiableResponse"] {
+        let output = ask(strategy, hash, "session_count");
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "42\n"), "{}", err(&output));
+        let output = ask(strategy, &federation, "client_config");
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let value: Value = serde_json::from_str(&out(&output)).expect("JSON");
+        assert_eq!(value, guardians.config());
+    }
+    let other = format!("sha256={}", "ab".repeat(32));
+    let output = ask("filter", &other, "session_count");
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
+    assert!(err(&output).contains("73475cb40a568e8d"), "{}", err(&output));
+    assert_eq!(ask("verifiable", &other, "session_count").status.code(), Some(1));
+}
+
+#[test]
+fn lists_are_joined_and_published_discovery_chooses_for_a_client() {
+    let (_runtime, guardians, urls) = four(&[(3, Fault::Refuse)]);
+    guardians.set_answer("list", &serde_json::json!([1, 2]));
+    guardians.guardian(1).set_answer("list", serde_json::json!([2, 3]));
+    let ask = |words: &[&str]| {
+        quorate(&[&["query", "--peers", &urls, "--timeout", "2", "--json", "--strategy"], words].concat())
+    };
+    let value = |output: &Output| {
+        let told: Value = serde_json::from_str(out(output).trim()).expect("one JSON object");
+        told["value"].clone()
+    };
+    let output = ask(&["UnionResponses", "list"]);
+    let mut joined: Vec<u64> = serde_json::from_value(value(&output)).expect("numbers");
+    joined.sort_unstable();
+    assert_eq!((output.status.code(), joined), (Some(0), vec![1, 2, 3]), "{}", err(&output));
+    let output = ask(&["UnionResponses", "session_count"]);
+    assert_eq!(output.status.code(), Some(1), "a number is no list: {}", out(&output));
+
+    let output = ask(&["DiscoverApiVersionSet", "version"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(value(&output)["core"], serde_json::json!({ "major": 0, "minor": 0 }));
+    let needs =
+        r#"{"core":{"core_consensus":{"major":2,"minor":0},"api":[{"major":0,"minor":7}]},"modules":{}}"#;
+    let output = ask(&["discover", "version", "--needs", needs]);
+    assert_eq!(
+        value(&output),
+        serde_json::json!({ "core": { "major": 0, "minor": 7 }, "modules": {} }),
+        "the least that the client needs, as published"
+    );
+    let output = ask(&["discover", "version", "--needs", &needs.replace(":7", ":12")]);
+    assert_eq!(output.status.code(), Some(1), "nobody has 0.12: {}", out(&output));
+}
+
+#[test]
+fn nobodys_answers_are_no_value() {
+    let output =
+        quorate(&["query", "--peers", "ws://127.0.0.1:1", "--timeout", "1", "--strategy", "all", "any"]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
+    assert!(err(&output).contains("too few answers: 0 where 1 are needed"), "{}", err(&output));
+}
+
+#[test]
+fn what_a_command_cannot_do_is_refused_with_what_to_use_instead() {
+    for (words, told) in [
+        (&["--strategy", "VerifiableResponse", "config"][..], "--check sha256=HEX"),
+        (&["--strategy", "filter", "config"], "--check federation=HEX"),
+        (&["--strategy", "filter", "--check", "sha256=ff", "config"], "64 hexadecimal digits"),
+        (&["--check", "md5=ff", "config"], "sha256=HEX and federation=HEX"),
+        (&["--check", &format!("sha256={}", "00".repeat(32)), "config"], "--strategy filter and verifiable"),
+        (&["--strategy", "DiscoverApiVersionSet", "session_count"], "the method version"),
+        (&["--needs", "{}", "session_count"], "--strategy discover"),
+        (&["--strategy", "NegotiateVersions", "version"], "`quorate versions`"),
+        (&["--strategy", "Decoded", "session_count"], "a step in a program"),
+        (&["--peers", "ws://localhost:1,ws://a:1,ws://127.0.0.1:1/", "version"], "is guardian 0 as well"),
+    ] {
+        let peers = ["--peers", "ws://127.0.0.1:1"];
+        let peers = if words.contains(&"--peers") { &[][..] } else { &peers[..] };
+        let output = quorate(&[&["query"][..], peers, words].concat());
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{words:?}");
+        assert!(err(&output).contains(told), "{words:?}: {}", err(&output));
+    }
+    let id = "ab".repeat(32);
+    let encode = |url: &str| quorate(&["invite", "encode", "--peer", url, "--federation", &id]);
+    for (url, told) in [
+        ("0=ftp://host/", "no guardian speaks ftp"),
+        ("0=file:///etc/passwd", "no guardian speaks file"),
+        ("0=ws://", "the URL has no host"),
+    ] {
+        let output = encode(url);
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{url}");
+        assert!(err(&output).contains(told), "{url}: {}", err(&output));
+    }
+    assert_eq!(encode("0=iroh://0123456789abcdef").status.code(), Some(0), "other clients speak it");
+}
+
+#[test]
+fn a_command_says_goodbye_before_it_ends() {
+    let (_runtime, guardians, urls) = four(&[]);
+    // All four have to answer, so all four are connected. Without waiting some of the goodbyes would still be said.
+    let commands = [&["query", "session_count", "--strategy", "full"][..], &["versions"]];
+    for (done, words) in (1..).zip(commands.iter().cycle().take(40)) {
+        let output = quorate(&[&[words[0], "--peers", &urls], &words[1..]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let began = std::time::Instant::now();
+        for guardian in &guardians {
+            assert_eq!(guardian.connections(), done, "{words:?}");
+            // It is written when the command ends; the guardian may yet have to read it.
+            while guardian.farewells() < done {
+                assert!(began.elapsed().as_secs() < 20, "{words:?}: no goodbye");
+                std::thread::yield_now();
+            }
+        }
+    }
 }
 
 #[test]
@@ -162,6 +294,29 @@ fn versions_are_a_table_and_who_holds_them_down() {
         "{}",
         out(&output)
     );
+}
+
+#[test]
+fn a_liar_neither_adds_a_module_nor_takes_one_away() {
+    let (_runtime, guardians, urls) = four(&[]);
+    let mut lie: Value = serde_json::from_str(quorate_testkit::guardians::LIVE_VERSION).expect("JSON");
+    let modules = lie["modules"].as_object_mut().expect("modules");
+    let module = modules.remove("0").expect("the first");
+    modules.insert("77".to_owned(), module);
+    // Whichever comes first or last.
+    for liar in [0, 3] {
+        for guardian in &guardians {
+            let truth = serde_json::from_str(quorate_testkit::guardians::LIVE_VERSION).expect("JSON");
+            guardian.set_answer("version", truth);
+        }
+        guardians.guardian(liar).set_answer("version", lie.clone());
+        let output = quorate(&["versions", "--peers", &urls, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let told: Value = serde_json::from_str(out(&output).trim()).expect("one JSON object");
+        let components = told["components"].as_array().expect("a list").iter();
+        let named: Vec<_> = components.map(|one| one["component"].as_str().expect("a name")).collect();
+        assert_eq!(named, ["core", "module 0", "module 1", "module 2", "module 3"], "{told}");
+    }
 }
 
 #[test]

@@ -128,7 +128,20 @@ impl<P: Clone + PartialEq, E> Attempts<P, E> {
         retryable: bool,
     ) -> Option<Lapse> {
         let peer = self.end(now, attempt, AttemptOutcome::Failed(error))?;
-        Some(self.lapse(now, peer, retryable))
+        Some(self.lapse(now, peer, retryable, Duration::ZERO))
+    }
+
+    /// An attempt failed, and the peer asks not to be asked again for `wait`: as [`Self::handle_failed`] of a failure that is retryable, with a
+    /// pause of at least that. Beyond the deadline there is nothing to wait for, and the peer is spent.
+    pub fn handle_deferred(
+        &mut self,
+        now: Mono,
+        attempt: AttemptId,
+        error: E,
+        wait: Duration,
+    ) -> Option<Lapse> {
+        let peer = self.end(now, attempt, AttemptOutcome::Failed(error))?;
+        Some(self.lapse(now, peer, now + wait < self.deadline, wait))
     }
 
     /// Time has passed: gives up attempts that took too long, repeats what is due, asks the next peer.
@@ -143,7 +156,7 @@ impl<P: Clone + PartialEq, E> Attempts<P, E> {
             let name = self.slots.get(peer).map(|slot| slot.peer.clone())?;
             self.cancel(attempt, name);
             self.end(now, attempt, AttemptOutcome::TimedOut);
-            return Some(self.lapse(now, peer, true));
+            return Some(self.lapse(now, peer, true, Duration::ZERO));
         }
         for peer in 0..self.slots.len() {
             if self
@@ -271,7 +284,7 @@ impl<P: Clone + PartialEq, E> Attempts<P, E> {
         }
     }
 
-    fn lapse(&mut self, now: Mono, peer: usize, retryable: bool) -> Lapse {
+    fn lapse(&mut self, now: Mono, peer: usize, retryable: bool, wait: Duration) -> Lapse {
         let random = self.rng.f64();
         let Some(slot) = self.slots.get_mut(peer) else { return Lapse { peer, spent: true } };
         let spent = !retryable || slot.attempts_left == 0;
@@ -280,7 +293,7 @@ impl<P: Clone + PartialEq, E> Attempts<P, E> {
             false => {
                 let number = self.config.attempts.get() - slot.attempts_left;
                 let pause = self.config.backoff.delay(number.saturating_sub(1), random).max(LEAST_PAUSE);
-                State::Pausing { until: now + pause }
+                State::Pausing { until: now + pause.max(wait) }
             }
         };
         // Another peer takes the place of one that failed.

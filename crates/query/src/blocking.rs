@@ -7,7 +7,7 @@ use crate::attempts::{AttemptId, AttemptOutput};
 use crate::call::{Answer, Call};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectFault, Malformed, PeerError};
-use crate::jsonrpc::{read_http_answer, write_request};
+use crate::jsonrpc::{read_http_answer, read_retry_after, write_request};
 use crate::peer::PeerId;
 use crate::query::Query;
 use crate::quorum::{Quorum, QuorumOutput};
@@ -133,8 +133,8 @@ impl BlockingFederation {
         let (agent, call, endpoint) = (self.agent.clone(), call.clone(), self.peers.get(&peer).cloned());
         move || {
             let endpoint = endpoint.ok_or(PeerError::UnknownPeer)?;
-            let (status, body) = post(&agent, &endpoint, &write_request(1, &call), timeout)?;
-            read_http_answer(status, &body, 1)
+            let (status, retry_after, body) = exchange(&agent, &endpoint, &write_request(1, &call), timeout)?;
+            read_http_answer(status, &body, 1).map_err(|error| error.asks_for(retry_after))
         }
     }
 }
@@ -151,6 +151,16 @@ pub(crate) fn post(
     body: &[u8],
     timeout: Duration,
 ) -> Result<(u16, Bytes), PeerError> {
+    exchange(agent, endpoint, body, timeout).map(|(status, _, body)| (status, body))
+}
+
+/// The same with the wait that the peer asks for.
+fn exchange(
+    agent: &Agent,
+    endpoint: &Endpoint,
+    body: &[u8],
+    timeout: Duration,
+) -> Result<(u16, Option<Duration>, Bytes), PeerError> {
     let url = format!("{}://{}{}", endpoint.url().scheme(), endpoint.authority(), endpoint.target());
     let mut request = agent.post(url).header("content-type", "application/json");
     if let Some(credentials) = endpoint.authorization() {
@@ -158,9 +168,11 @@ pub(crate) fn post(
     }
     let request = request.config().timeout_global(Some(timeout)).build();
     let mut response = request.send(body).map_err(|error| fault(&error, timeout))?;
+    let retry_after = response.headers().get("retry-after").map(|value| value.as_bytes());
+    let retry_after = retry_after.and_then(read_retry_after);
     let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
     let body = Bytes::from(body.map_err(|error| fault(&error, timeout))?);
-    Ok((response.status().as_u16(), body))
+    Ok((response.status().as_u16(), retry_after, body))
 }
 
 fn fault(error: &ureq::Error, after: Duration) -> PeerError {

@@ -38,6 +38,10 @@ pub trait Requester: Send + Sync + 'static {
         });
         futures::future::try_join_all(requests).await
     }
+
+    /// Says goodbye to the peer, where its protocol has a word for it, and waits until that is said: two seconds at most. Whoever waits for an
+    /// answer is told that the connection is gone. A later request connects again.
+    async fn close(&self) {}
 }
 
 /// A client with one connection, which [`Reconnecting`] opens again when it is lost (seed `JsonRpcClient`).
@@ -56,6 +60,9 @@ pub trait JsonRpcClient: Sized + Send + Sync + 'static {
 
     /// Asks over it.
     async fn request(&self, call: &Call) -> Result<Answer, PeerError>;
+
+    /// Ends the connection politely, and waits until that is done. Dropping it does the same and does not wait.
+    async fn close(&self) {}
 }
 
 /// A client for an endpoint: a websocket that is opened on first use, or HTTP, by the endpoint's scheme.

@@ -4,8 +4,9 @@
 //! has to ask again whether it has. What the URL says beyond that (path, query) is kept.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
-use url::Url;
+use url::{Host, Url};
 
 /// A peer's address, and what a private federation asks for.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -125,6 +126,40 @@ impl Endpoint {
         }
     }
 
+    /// Whether both lead to one server, as far as that can be told without asking anybody.
+    ///
+    /// Default ports, slashes at the end of the path, a dot at the end of the name, how an address is written, and who asks, make no difference; nor does
+    /// the scheme, for a server speaks several on its port. `localhost`, `127.0.0.1`, `[::1]` and the unspecified addresses are one host: this one.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let place = |one: &Self| {
+            let path = one.url.path().trim_end_matches('/').to_owned();
+            (one.canonical_host(), one.port(), path, one.url.query().map(str::to_owned))
+        };
+        place(self) == place(other)
+    }
+
+    fn canonical_host(&self) -> Host<String> {
+        let address = match self.url.host() {
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.').to_ascii_lowercase();
+                if name != "localhost" && !name.ends_with(".localhost") {
+                    return Host::Domain(name);
+                }
+                IpAddr::V4(Ipv4Addr::LOCALHOST)
+            }
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical(),
+            // No endpoint is without a host.
+            None => return Host::Domain(String::new()),
+        };
+        match address {
+            here if here.is_unspecified() => Host::Ipv4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(here) if here.is_loopback() => Host::Ipv4(Ipv4Addr::LOCALHOST),
+            IpAddr::V4(address) => Host::Ipv4(address),
+            IpAddr::V6(address) => Host::Ipv6(address),
+        }
+    }
+
     /// The value of the `Authorization` header, if there is one: `Basic base64(user:password)`.
     pub fn authorization(&self) -> Option<String> {
         let credentials = match (&self.api_secret, self.url.username(), self.url.password()) {
@@ -210,6 +245,33 @@ mod tests {
         }
         assert_eq!(endpoint("ws://[::1]:5/").host(), "::1");
         assert_eq!(endpoint("wss://host/a/b?c=d").target(), "/a/b?c=d");
+    }
+
+    #[test]
+    fn one_server_has_many_names() {
+        for (one, other) in [
+            ("ws://127.0.0.1:7", "http://localhost:7/"),
+            ("ws://127.0.0.1:7", "ws://[::1]:7"),
+            ("ws://127.0.0.1:7", "ws://user@0.0.0.0:7"),
+            ("ws://127.0.0.1:7", "ws://[::ffff:127.0.0.1]:7"),
+            ("ws://127.1:7", "ws://0x7f000001:7"),
+            ("wss://Host.example", "https://host.example.:443/"),
+            ("ws://host/a/?b", "ws://host:80/a?b"),
+            ("ws://a.localhost:7", "ws://LOCALHOST:7"),
+            ("ws://[2001:db8::1]", "ws://[2001:DB8:0::1]:80"),
+        ] {
+            assert!(endpoint(one).is_same_server(&endpoint(other)), "{one} and {other}");
+        }
+        for (one, other) in [
+            ("ws://127.0.0.1:7", "ws://127.0.0.2:7"),
+            ("ws://host", "wss://host"),
+            ("ws://host/a", "ws://host/A"),
+            ("ws://host/?a", "ws://host/?b"),
+            ("ws://host", "ws://localhost"),
+            ("ws://nolocalhost", "ws://localhost"),
+        ] {
+            assert!(!endpoint(one).is_same_server(&endpoint(other)), "{one} and {other}");
+        }
     }
 
     #[test]

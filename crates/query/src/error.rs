@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// The longest error message of a peer that is kept, in bytes; the rest is cut.
 pub const MAX_MESSAGE_BYTES: usize = 512;
+/// The longest wait that a peer can ask for; more is taken as this.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Why one peer gave no answer, or one that does not count.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -46,10 +48,12 @@ pub enum PeerError {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     /// The peer, or something in front of it, answered with an HTTP status that is no success.
-    #[error("HTTP status {status}")]
+    #[error("HTTP status {status}{}", Asks(*retry_after))]
     Http {
         /// The status.
         status: u16,
+        /// How long it asks to be left alone (`Retry-After` in seconds), at most [`MAX_RETRY_AFTER`].
+        retry_after: Option<Duration>,
     },
     /// What came is not an answer of JSON-RPC to this request.
     #[error(transparent)]
@@ -77,13 +81,30 @@ impl PeerError {
             Self::Connect(error) => error.fault.is_retryable(),
             Self::Closed | Self::TimedOut { .. } | Self::Busy { .. } => true,
             Self::Rpc(error) => error.kind().is_retryable(),
-            Self::Http { status } => matches!(status, 408 | 425 | 429 | 502..=504),
+            Self::Http { status, .. } => is_for_now(*status),
             Self::Malformed(_)
             | Self::Decode(_)
             | Self::Invalid(_)
             | Self::UnknownPeer
             | Self::RequestTooLarge { .. } => false,
         }
+    }
+
+    /// How long the peer asks to be left alone, where it says so.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Http { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The same with the wait that the peer asks for, where it has a place for one.
+    #[cfg(any(feature = "tokio", feature = "blocking"))]
+    pub(crate) fn asks_for(mut self, wait: Option<Duration>) -> Self {
+        if let Self::Http { retry_after, .. } = &mut self {
+            *retry_after = wait.map(|wait| wait.min(MAX_RETRY_AFTER));
+        }
+        self
     }
 
     /// Whose fault it is.
@@ -96,10 +117,15 @@ impl PeerError {
             Self::Connect(_) | Self::Closed | Self::TimedOut { .. } => Fault::Network,
             Self::Rpc(error) => error.kind().fault(),
             Self::Busy { .. } | Self::RequestTooLarge { .. } => Fault::Caller,
-            Self::Http { status: 400..=499 } => Fault::Caller,
+            Self::Http { status: 400..=499, .. } => Fault::Caller,
             Self::Http { .. } | Self::Malformed(_) | Self::Decode(_) | Self::Invalid(_) => Fault::Peer,
         }
     }
+}
+
+/// Whether an HTTP status says that the same request may be served later: too early, too many, overloaded, a gateway's trouble.
+pub(crate) const fn is_for_now(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 502..=504)
 }
 
 /// An error of somebody else's code, kept whole. Cheap to clone.
@@ -327,6 +353,15 @@ impl fmt::Display for Seconds {
     }
 }
 
+/// The wait that a peer asks for.
+struct Asks(Option<Duration>);
+
+impl fmt::Display for Asks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |wait| write!(f, " (asks to wait {})", Seconds(wait)))
+    }
+}
+
 struct Again(Option<Duration>);
 
 impl fmt::Display for Again {
@@ -356,7 +391,10 @@ mod tests {
             ),
             (PeerError::Connect(ConnectFault::BadEndpoint.into()), false, Fault::Caller),
             (PeerError::Malformed(Malformed::NotJsonRpc), false, Fault::Peer),
-            (PeerError::Http { status: 503 }, true, Fault::Peer),
+            (PeerError::Http { status: 503, retry_after: None }, true, Fault::Peer),
+            (PeerError::Http { status: 429, retry_after: None }, true, Fault::Caller),
+            (PeerError::Http { status: 400, retry_after: None }, false, Fault::Caller),
+            (PeerError::Http { status: 500, retry_after: None }, false, Fault::Peer),
         ] {
             assert_eq!((error.is_retryable(), error.fault()), (retryable, fault), "{error}");
         }

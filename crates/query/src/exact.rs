@@ -3,7 +3,7 @@
 //! The rule: two values are equal only if they say the same. Numbers are kept digit by digit (a reader into floating point would
 //! make one of two that differ), and an object that has a member twice is refused, for readers disagree on which one counts.
 
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -29,66 +29,99 @@ pub enum ExactJson {
     Object(BTreeMap<String, ExactJson>),
 }
 
-/// Members in the order in which they stand, and as often.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Each)
-    }
-}
-
-impl ExactJson {
-    fn read(text: &str, depth: usize) -> Result<Self, serde_json::Error> {
-        if depth == 0 {
-            return Err(Error::custom("it is nested too deeply"));
-        }
-        Ok(match text.trim_start().as_bytes().first() {
-            Some(b'{') => {
-                let Members(members) = serde_json::from_str(text)?;
-                let mut object = BTreeMap::new();
-                for (name, value) in members {
-                    let value = Self::read(value.get(), depth - 1)?;
-                    if object.insert(name, value).is_some() {
-                        return Err(Error::custom("a member is there twice"));
-                    }
-                }
-                Self::Object(object)
-            }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text)?;
-                Self::Array(
-                    items.iter().map(|item| Self::read(item.get(), depth - 1)).collect::<Result<_, _>>()?,
-                )
-            }
-            Some(b'"') => Self::String(serde_json::from_str(text)?),
-            Some(b't' | b'f') => Self::Bool(serde_json::from_str(text)?),
-            Some(b'n') => Self::Null,
-            _ => Self::Number(text.trim().to_owned()),
-        })
-    }
-}
-
 impl<'de> Deserialize<'de> for ExactJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
-        Self::read(raw.get(), MAX_DEPTH).map_err(Error::custom)
+        Reader { rest: raw.get() }.value(MAX_DEPTH).map_err(Error::custom)
+    }
+}
+
+/// Takes text apart that is known to be JSON, in one pass: deep nesting costs no more than its length.
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: usize) -> Result<ExactJson, serde_json::Error> {
+        if depth == 0 {
+            return Err(Error::custom("it is nested too deeply"));
+        }
+        Ok(match self.peek() {
+            Some(b'{') => self.object(depth - 1)?,
+            Some(b'[') => self.array(depth - 1)?,
+            Some(b'"') => ExactJson::String(self.string()?),
+            _ => {
+                let ends = |byte: u8| matches!(byte, b',' | b']' | b'}') || byte.is_ascii_whitespace();
+                let length = self.rest.bytes().position(ends).unwrap_or(self.rest.len());
+                match self.step(length) {
+                    "null" => ExactJson::Null,
+                    "true" => ExactJson::Bool(true),
+                    "false" => ExactJson::Bool(false),
+                    number => ExactJson::Number(number.to_owned()),
+                }
+            }
+        })
+    }
+
+    fn object(&mut self, depth: usize) -> Result<ExactJson, serde_json::Error> {
+        let mut members = BTreeMap::new();
+        while self.goes_on(b'}') {
+            let name = self.string()?;
+            self.peek();
+            self.step(1); // The colon.
+            if members.insert(name, self.value(depth)?).is_some() {
+                return Err(Error::custom("a member is there twice"));
+            }
+        }
+        Ok(ExactJson::Object(members))
+    }
+
+    fn array(&mut self, depth: usize) -> Result<ExactJson, serde_json::Error> {
+        let mut items = Vec::new();
+        while self.goes_on(b']') {
+            items.push(self.value(depth)?);
+        }
+        Ok(ExactJson::Array(items))
+    }
+
+    /// Steps over the bracket that opens, or the comma; whether something follows. Else over the bracket that closes.
+    fn goes_on(&mut self, close: u8) -> bool {
+        let first = self.peek();
+        self.step(1);
+        if first.is_none() || first == Some(close) {
+            return false;
+        }
+        let is_empty = self.peek() == Some(close);
+        if is_empty {
+            self.step(1);
+        }
+        !is_empty
+    }
+
+    fn string(&mut self) -> Result<String, serde_json::Error> {
+        self.peek();
+        let (mut escaped, mut quotes) = (false, 0);
+        let mut is_end = |byte: u8| {
+            let is_quote = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            quotes += u8::from(is_quote);
+            quotes == 2
+        };
+        let length = self.rest.bytes().position(&mut is_end).map_or(self.rest.len(), |last| last + 1);
+        serde_json::from_str(self.step(length))
+    }
+
+    /// The next byte that is no white space, and is not stepped over.
+    fn peek(&mut self) -> Option<u8> {
+        self.rest = self.rest.trim_ascii_start();
+        self.rest.bytes().next()
+    }
+
+    /// Steps over that many bytes.
+    fn step(&mut self, length: usize) -> &'a str {
+        let (token, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        token
     }
 }
 
@@ -168,6 +201,23 @@ mod tests {
             }
             assert_eq!(read(one).unwrap().to_string(), **one);
         }
+    }
+
+    #[test]
+    fn the_deepest_value_that_is_allowed_is_read_whole() {
+        let inner = format!("\"{}\"", "\\\"".repeat(1 << 20));
+        let deep = format!("{}{inner}{}", "[".repeat(126), "]".repeat(126));
+        let mut value = read(&deep).unwrap();
+        for _ in 0..126 {
+            let ExactJson::Array(mut items) = value else { panic!("a list") };
+            assert_eq!(items.len(), 1);
+            value = items.pop().unwrap();
+        }
+        assert_eq!(value, ExactJson::String("\"".repeat(1 << 20)));
+        assert_eq!(
+            read("[ [ ] , { } , [ { \"a\" : [ ] } ] , -1.5e+3 ]").unwrap().to_string(),
+            r#"[[],{},[{"a":[]}],-1.5e+3]"#
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The async driver: a federation of peers, and a query as a future.
 //!
-//! The rule: a query is one future on the caller's task. Dropping it drops every request it has in flight; nothing goes on
-//! behind it but the connections.
+//! The rules: a query is one future on the caller's task. Dropping it drops every request it has in flight; nothing goes on
+//! behind it but the connections. Who was of no use for the last value is asked last for the next one: all are asked at once, and yet a liar
+//! that speaks last is not waited for.
 
 mod api;
 
@@ -24,8 +25,8 @@ use quorate_versioning::{ModuleInstanceId, NumPeers};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep_until;
 
@@ -38,6 +39,8 @@ pub struct Federation {
 
 struct Shared {
     peers: BTreeMap<PeerId, Arc<dyn Requester>>,
+    /// In which order they are asked.
+    order: Mutex<Vec<PeerId>>,
     count: NumPeers,
     clock: TokioClock,
     seed: AtomicU64,
@@ -70,7 +73,8 @@ impl Federation {
         let count = NumPeers::new(peers.len()).ok_or(EmptyFederation)?;
         // Without randomness the jitter is the same for all, which is harmless.
         let seed = AtomicU64::new(getrandom::u64().unwrap_or(0));
-        let shared = Arc::new(Shared { peers, count, clock: TokioClock::new(), seed });
+        let order = Mutex::new(peers.keys().copied().collect());
+        let shared = Arc::new(Shared { peers, order, count, clock: TokioClock::new(), seed });
         Ok(Self { shared, module: None })
     }
 
@@ -148,6 +152,12 @@ impl Federation {
         answer.map_err(|_| PeerError::TimedOut { after: timeout })??.decode()
     }
 
+    /// Says goodbye to all peers that there is a connection to, at once, and waits until that is said: two seconds at most. Dropping the last
+    /// handle says it too, as long as the runtime goes on. A later query connects again.
+    pub async fn close(&self) {
+        futures::future::join_all(self.shared.peers.values().map(|peer| peer.close())).await;
+    }
+
     async fn drive<A, S>(
         &self,
         query: Query<S, A>,
@@ -164,11 +174,15 @@ impl Federation {
         let clock = self.shared.clock;
         let seed = self.shared.seed.fetch_add(1, Ordering::Relaxed);
         let method = call.method().clone();
-        let mut machine = Quorum::new(clock.now().mono, method, self.peers(), strategy, config, seed);
+        let started = clock.now().mono;
+        let mut machine = Quorum::new(started, method, self.shared.order(), strategy, config, seed);
         let mut flights = Flights::new();
-        let alarm = sleep_until(clock.instant(machine.poll_timeout().unwrap_or(Mono::ZERO)));
+        // The alarm rings when a repetition can be due for the first time. To set it to an earlier time costs more than all the rest of it: that
+        // wakes the thread that waits for the sockets.
+        let repeated = started + config.backoff.delay(0, 0.0);
+        let mut armed = machine.poll_timeout().map(|at| at.min(repeated));
+        let alarm = sleep_until(clock.instant(armed.unwrap_or(Mono::ZERO)));
         tokio::pin!(alarm);
-        let mut armed = machine.poll_timeout();
         loop {
             while let Some(output) = machine.poll_output() {
                 match output {
@@ -179,7 +193,12 @@ impl Federation {
                         }
                     }
                     QuorumOutput::Attempt(AttemptOutput::Cancel { attempt, .. }) => flights.stop(&attempt),
-                    QuorumOutput::Done(outcome) => return (outcome, machine, clock.now().mono),
+                    QuorumOutput::Done(outcome) => {
+                        if outcome.is_ok() {
+                            self.shared.learn(&machine);
+                        }
+                        return (outcome, machine, clock.now().mono);
+                    }
                 }
             }
             // An alarm that is too early only costs a look at the clock; one that is too late is moved.
@@ -203,6 +222,20 @@ impl Federation {
                 }
             }
         }
+    }
+}
+
+impl Shared {
+    fn order(&self) -> Vec<PeerId> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks those last from now on who were of no use.
+    fn learn<A, S: QueryStrategy<PeerId, A>>(&self, machine: &Quorum<PeerId, A, S>) {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        order.clear();
+        order.extend(machine.of_use().filter_map(|(peer, of_use)| of_use.then_some(*peer)));
+        order.extend(machine.of_use().filter_map(|(peer, of_use)| (!of_use).then_some(*peer)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The requests of one question that are in flight, polled in place.
 //!
 //! A question has as many as it has peers, a handful: they stand in a list and are all polled when one of them wakes the task,
-//! which is cheaper than a waker for each.
+//! which is cheaper than a waker for each. Of several that have ended the one that was asked first comes first.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -41,8 +41,25 @@ impl<'a, K: PartialEq, T> Flights<'a, K, T> {
             }
         });
         match landed {
-            Some((index, outcome)) => Poll::Ready((self.flights.swap_remove(index).0, outcome)),
+            Some((index, outcome)) => Poll::Ready((self.flights.remove(index).0, outcome)),
             None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+
+    #[tokio::test]
+    async fn of_several_that_have_ended_the_first_asked_comes_first() {
+        let mut flights = Flights::new();
+        for peer in 0..4 {
+            flights.start(peer, Box::pin(ready(10 * peer)));
+        }
+        for peer in 0..4 {
+            assert_eq!(flights.next().await, (peer, 10 * peer));
         }
     }
 }

@@ -4,12 +4,14 @@
 //! client's own numbers; an answer with another kind of id belongs to no question.
 
 use crate::call::{Answer, Call};
-use crate::error::{Malformed, PeerError, RpcError};
+use crate::error::{Malformed, PeerError, RpcError, is_for_now};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write;
+#[cfg(any(feature = "tokio", feature = "blocking"))]
+use std::time::Duration;
 
 /// The request with this id.
 pub fn write_request(id: u64, call: &Call) -> Vec<u8> {
@@ -120,7 +122,8 @@ pub fn read_message(message: &Bytes) -> Result<Incoming, Malformed> {
 }
 
 /// The answer in the body of an HTTP response to the request `expected`, or the peer's error, or the status where the body is
-/// neither.
+/// neither. A status that is for now (429, 503, …) counts more than an error in the body that is final: what stands in front of a
+/// server writes both.
 ///
 /// # Errors
 ///
@@ -129,12 +132,23 @@ pub fn read_http_answer(status: u16, body: &Bytes, expected: u64) -> Result<Answ
     let success = (200..300).contains(&status);
     match read_message(body) {
         Ok(Incoming::Answer { id, .. }) if id != expected => Err(Malformed::UnknownId.into()),
-        Ok(Incoming::Answer { answer, .. }) if success || answer.is_err() => Ok(answer?),
-        Ok(Incoming::Unaddressed(error)) => Err(error.into()),
+        Ok(Incoming::Answer { answer: Err(error), .. } | Incoming::Unaddressed(error))
+            if !is_for_now(status) || error.kind().is_retryable() =>
+        {
+            Err(error.into())
+        }
+        Ok(Incoming::Answer { answer: Ok(answer), .. }) if success => Ok(answer),
         Err(malformed) if success => Err(malformed.into()),
         Ok(Incoming::Notification) if success => Err(Malformed::NotJsonRpc.into()),
-        _ => Err(PeerError::Http { status }),
+        _ => Err(PeerError::Http { status, retry_after: None }),
     }
+}
+
+/// The wait in a `Retry-After` header. Seconds are read; a date is not, for it goes by the peer's clock.
+#[cfg(any(feature = "tokio", feature = "blocking"))]
+pub(crate) fn read_retry_after(value: &[u8]) -> Option<Duration> {
+    let seconds = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// The response objects in the body of an HTTP response to `count` requests, whose ids begin at `first`: by their ids, whatever
@@ -148,7 +162,7 @@ pub fn read_batch(status: u16, body: &Bytes, first: u64, count: usize) -> Result
     let success = (200..300).contains(&status);
     let otherwise = |malformed: Malformed| match success {
         true => malformed.into(),
-        false => PeerError::Http { status },
+        false => PeerError::Http { status, retry_after: None },
     };
     let objects: Vec<&RawValue> = match body.trim_ascii_start().first() {
         Some(b'[') => serde_json::from_slice(body).map_err(|_| otherwise(Malformed::NotJsonRpc))?,
@@ -251,6 +265,22 @@ mod tests {
         assert_eq!(fault(r#"[{"id":7,"result":1}]"#, 2), Malformed::Incomplete.to_string());
         assert_eq!(fault("oh", 1), Malformed::NotJsonRpc.to_string());
         assert!(read_batch(502, &Bytes::from_static(b"<html>"), 0, 1).unwrap_err().is_retryable());
+    }
+
+    #[test]
+    fn a_status_that_is_for_now_counts_more_than_a_final_error() {
+        let read = |status, code| {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":{code},"message":"no"}}}}"#);
+            read_http_answer(status, &body.into(), 1).unwrap_err()
+        };
+        for status in [429, 503] {
+            assert!(matches!(read(status, -32_005), PeerError::Http { status: kept, .. } if kept == status));
+            assert!(matches!(read(status, -32_000), PeerError::Rpc(_)), "it may pass by itself");
+        }
+        for status in [400, 401, 404, 500] {
+            assert!(matches!(read(status, -32_601), PeerError::Rpc(_)), "{status}: the code says more");
+        }
+        assert!(!read(400, -32_600).is_retryable());
     }
 
     #[test]

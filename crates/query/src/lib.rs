@@ -85,8 +85,8 @@ pub use connect_info::{ConnectInfo, ConnectInfoError};
 pub use discovery::{Discovered, Discovery, DiscoveryConfig, DiscoveryError};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use error::{
-    ConnectError, ConnectFault, Fault, MAX_MESSAGE_BYTES, Malformed, PeerError, Reason, RpcError,
-    RpcErrorKind,
+    ConnectError, ConnectFault, Fault, MAX_MESSAGE_BYTES, MAX_RETRY_AFTER, Malformed, PeerError, Reason,
+    RpcError, RpcErrorKind,
 };
 pub use exact::ExactJson;
 #[cfg(feature = "tokio")]

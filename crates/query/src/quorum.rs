@@ -32,6 +32,8 @@ pub struct Quorum<P, A, S: QueryStrategy<P, A>> {
     strategy_deadline: Option<Mono>,
     attempts: Attempts<P, ()>,
     states: Vec<PeerState>,
+    /// Whose answer came last.
+    latest: Option<usize>,
     ended: Mono,
     outcome: Outcome<P, S::Output>,
     answers: PhantomData<fn(A)>,
@@ -66,6 +68,7 @@ where
             strategy,
             states: attempts.peers().map(|_| PeerState::Silent).collect(),
             attempts,
+            latest: None,
             ended: now,
             outcome: Outcome::Open,
             answers: PhantomData,
@@ -81,6 +84,7 @@ where
         let Some(peer) = self.attempts.handle_answered(now, attempt) else { return };
         let after = now.since(self.attempts.started());
         self.set_state(peer, PeerState::Answered { answer: shown, after });
+        self.latest = Some(peer);
         let Some(name) = self.attempts.peers().nth(peer).cloned() else { return };
         let step = self.strategy.process(now, &name, Ok(answer));
         self.take(now, step);
@@ -89,9 +93,13 @@ where
 
     /// An attempt failed. It is repeated while that can help; then the strategy is told.
     pub fn handle_failure(&mut self, now: Mono, attempt: AttemptId, error: PeerError) {
-        let retryable = error.is_retryable();
-        let Some(lapse) = self.attempts.handle_failed(now, attempt, (), retryable) else { return };
-        self.lapsed(now, lapse, error);
+        let lapse = match (error.is_retryable(), error.retry_after()) {
+            (true, Some(wait)) => self.attempts.handle_deferred(now, attempt, (), wait),
+            (retryable, _) => self.attempts.handle_failed(now, attempt, (), retryable),
+        };
+        if let Some(lapse) = lapse {
+            self.lapsed(now, lapse, error);
+        }
     }
 
     /// Time has passed.
@@ -150,21 +158,30 @@ where
             .min()
     }
 
-    /// What every peer did until now, or until the end.
+    /// What every peer did until now, or until the end; by peer, in whatever order they were asked.
     pub fn report(&self, now: Mono) -> QueryReport<P> {
         let end = if self.is_open() { now } else { self.ended };
         let peers = self.attempts.peers().zip(&self.states).enumerate();
-        QueryReport {
-            method: self.method.clone(),
-            elapsed: end.since(self.attempts.started()),
-            peers: peers
-                .map(|(index, (peer, state))| PeerReport {
-                    peer: peer.clone(),
-                    asked: self.attempts.asked(index),
-                    state: state.clone(),
-                })
-                .collect(),
-        }
+        let mut peers: Vec<_> = peers
+            .map(|(index, (peer, state))| PeerReport {
+                peer: peer.clone(),
+                asked: self.attempts.asked(index),
+                state: state.clone(),
+            })
+            .collect();
+        peers.sort_by(|one, other| one.peer.cmp(&other.peer));
+        QueryReport { method: self.method.clone(), elapsed: end.since(self.attempts.started()), peers }
+    }
+
+    /// The peers in the order in which they were asked, and whether each was of use: it said, byte by byte, what the latest answer says.
+    ///
+    /// Of a query with a value those who were of no use are the ones to ask last the next time: they lied, failed or were slower.
+    pub fn of_use(&self) -> impl Iterator<Item = (&P, bool)> {
+        let latest = self.latest.and_then(|peer| self.states.get(peer)).and_then(PeerState::answer);
+        self.attempts
+            .peers()
+            .zip(&self.states)
+            .map(move |(peer, state)| (peer, latest.is_some() && state.answer() == latest))
     }
 
     /// How often all peers were asked.

@@ -100,6 +100,16 @@ pub enum PeerState {
     Silent,
 }
 
+impl PeerState {
+    /// What it answered, as it came.
+    pub const fn answer(&self) -> Option<&Bytes> {
+        match self {
+            Self::Answered { answer, .. } => Some(answer),
+            Self::Failed { .. } | Self::Silent => None,
+        }
+    }
+}
+
 /// A query without a value: why, and what every peer did (seed `FederationError`).
 #[derive(Debug, Clone)]
 pub struct QueryError<P> {

@@ -1,15 +1,19 @@
 //! Version discovery against scripted guardians: it ends with the answer that decides it, refines, remembers, and says
 //! why where nothing fits.
 
+use async_trait::async_trait;
 use quorate_base::{MemoryStore, Store};
 use quorate_query::{
-    AttemptsConfig, ClientSettings, Discovery, DiscoveryConfig, DiscoveryError, Federation, PeerId,
+    Answer, AttemptsConfig, Call, ClientSettings, Discovery, DiscoveryConfig, DiscoveryError, Federation,
+    PeerError, PeerId, Requester, RpcError,
 };
 use quorate_testkit::guardians::{Fault, Guardians, LIVE_VERSION};
 use quorate_versioning::{ApiVersion, Standing, SupportedApiVersionsSummary};
 use serde_json::Value;
-use std::sync::Arc;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 fn live() -> SupportedApiVersionsSummary {
     serde_json::from_str(LIVE_VERSION).expect("a guardian wrote it")
@@ -62,6 +66,57 @@ async fn a_dead_guardian_is_not_waited_for_and_comes_in_later() {
     assert_eq!(better.negotiation.core.standings[&PeerId(0)], Standing::Behind(ApiVersion::new(0, 4)));
     assert_eq!(better.set.core, ApiVersion::new(0, 9), "an old one of four holds nothing down");
     assert!(discovery.changed().await.is_none(), "everybody has answered");
+}
+
+/// A peer in virtual time.
+#[derive(Clone)]
+enum Timed {
+    /// Answers after that long, and notes when.
+    Answers(u64, Arc<Mutex<Vec<Instant>>>),
+    /// Fails after that long, each time it is asked.
+    Fails(u64, PeerError),
+    /// Neither.
+    Hangs,
+}
+
+#[async_trait]
+impl Requester for Timed {
+    async fn request(&self, _call: &Call) -> Result<Answer, PeerError> {
+        match self {
+            Self::Answers(millis, answered) => {
+                sleep(Duration::from_millis(*millis)).await;
+                answered.lock().expect("not poisoned").push(Instant::now());
+                Ok(Answer(LIVE_VERSION.into()))
+            }
+            Self::Fails(millis, error) => {
+                sleep(Duration::from_millis(*millis)).await;
+                Err(error.clone())
+            }
+            Self::Hangs => pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_one_dead_guardian_it_takes_the_time_of_the_third_answer() {
+    for dead in [
+        Timed::Hangs,
+        Timed::Fails(0, PeerError::Closed),
+        Timed::Fails(15, PeerError::Closed),
+        Timed::Fails(65, RpcError::new(500, "internal error").into()),
+    ] {
+        let answered = Arc::new(Mutex::new(Vec::new()));
+        let timed = |millis| Timed::Answers(millis, answered.clone());
+        let peers = [timed(70), dead, timed(10), timed(20)];
+        let peers = (0..).map(PeerId).zip(peers.map(|peer| Arc::new(peer) as Arc<dyn Requester>));
+        let federation = Federation::new(peers).expect("four");
+        let discovery = Discovery::start(federation, needs(3), Arc::new(MemoryStore::new()), config()).await;
+        let found = Instant::now();
+        assert_eq!(discovery.expect("a quorum").current().set.core, ApiVersion::new(0, 9));
+        // To the tick of the clock, which stands still where nobody waits for it.
+        assert_eq!(*answered.lock().expect("not poisoned").last().expect("three"), found);
+        assert_eq!(answered.lock().expect("not poisoned").len(), 3);
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! The async driver against scripted guardians on loopback sockets: every fault alone, faults beyond f, and what a caller
 //! sees of them.
 
+use async_trait::async_trait;
 use quorate_query::{
-    AttemptsConfig, Call, ClientSettings, ConnectError, ConnectFault, Federation, InviteCode, Malformed,
-    PeerError, PeerId, PeerState, QueryError, QueryFailure,
+    Answer, AttemptsConfig, Call, ClientSettings, ConnectError, ConnectFault, Federation, InviteCode,
+    Malformed, PeerError, PeerId, PeerState, QueryError, QueryFailure, Requester,
 };
 use quorate_testkit::guardians::{Fault, Guardians};
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_millis(400);
@@ -324,6 +326,72 @@ async fn a_report_tells_who_did_what_with_a_value_too() {
     assert_eq!(explained.outcome.expect("three"), 42);
     let silent = explained.report.peers.iter().filter(|peer| matches!(peer.state, PeerState::Silent));
     assert_eq!(silent.map(|peer| peer.peer).collect::<Vec<_>>(), [PeerId(3)]);
+}
+
+/// A peer that notes when it is asked.
+struct Noted(u16, u64, Arc<Mutex<Vec<u16>>>);
+
+#[async_trait]
+impl Requester for Noted {
+    async fn request(&self, _call: &Call) -> Result<Answer, PeerError> {
+        self.2.lock().expect("not poisoned").push(self.0);
+        // All are asked before anybody answers.
+        tokio::task::yield_now().await;
+        Ok(Answer(self.1.to_string().into()))
+    }
+}
+
+#[tokio::test]
+async fn who_was_of_no_use_is_asked_last_and_reported_in_its_place() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let says = |peer| if peer == 1 { 43 } else { 42 };
+    let peers = (0..4)
+        .map(|peer| (PeerId(peer), Arc::new(Noted(peer, says(peer), asked.clone())) as Arc<dyn Requester>));
+    let federation = Federation::new(peers).expect("four");
+    for order in [[0, 1, 2, 3], [0, 2, 3, 1], [0, 2, 3, 1]] {
+        let explained =
+            federation.explain(quorate_query::query::api::session_count(federation.num_peers())).await;
+        assert_eq!(explained.outcome.expect("three"), 42);
+        let reported: Vec<u16> = explained.report.peers.iter().map(|peer| peer.peer.0).collect();
+        assert_eq!(reported, [0, 1, 2, 3]);
+        assert_eq!(std::mem::take(&mut *asked.lock().expect("not poisoned")), order);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_its_time_costs_its_guardian_nothing() {
+    let (guardians, federation) = four().await;
+    guardians.guardian(0).set_fault(Fault::Slow(Duration::from_millis(100))).await;
+    let soon = Duration::from_millis(10);
+    let call = Call::bare("session_count");
+    ask(&federation, 0).await.expect("connected");
+    for _ in 0..5 {
+        let late = federation.ask::<u64>(PeerId(0), &call, soon).await.expect_err("it takes longer");
+        assert!(matches!(late, PeerError::TimedOut { .. }), "{late}");
+    }
+    // This one is answered after all of them, on the same connection.
+    assert_eq!(ask(&federation, 0).await.expect("in time"), 42);
+    assert_eq!(guardians.guardian(0).connections(), 1);
+}
+
+#[tokio::test]
+async fn who_closes_says_goodbye_to_every_guardian_there_is_a_connection_to() {
+    let (guardians, federation) = four().await;
+    guardians.guardian(2).set_fault(Fault::Refuse).await;
+    session_count(&federation).await.expect("three are honest");
+    let connected = |guardian: &quorate_testkit::guardians::Guardian| guardian.connections();
+    let connections: u64 = guardians.iter().map(connected).sum();
+    federation.close().await;
+    let farewells = || guardians.iter().map(|guardian| guardian.farewells()).sum::<u64>();
+    assert_eq!(connections, 3);
+    // It is written; a guardian may yet have to read it.
+    let reading = async {
+        while farewells() < 3 {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("three goodbyes");
+    assert_eq!(session_count(&federation).await.expect("it connects again"), 42);
 }
 
 #[test]

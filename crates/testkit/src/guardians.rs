@@ -46,6 +46,7 @@ pub(crate) struct Shared {
     script: Mutex<Script>,
     requests: AtomicU64,
     connections: AtomicU64,
+    farewells: AtomicU64,
 }
 
 /// A new fault, and whom to tell when it holds.
@@ -130,6 +131,7 @@ impl Guardian {
             script: Mutex::new(Script::new()),
             requests: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            farewells: AtomicU64::new(0),
         });
         let (commands, orders) = mpsc::channel(1);
         tokio::spawn(listen(Some(listener), address, shared.clone(), orders));
@@ -179,6 +181,11 @@ impl Guardian {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    /// How many of them were closed by a websocket's Close.
+    pub fn farewells(&self) -> u64 {
+        self.shared.farewells.load(Ordering::SeqCst)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Script> {
         self.shared.lock()
     }
@@ -193,6 +200,10 @@ impl Shared {
 impl Service for Shared {
     fn lets_in(&self, authorization: Option<&[u8]>) -> bool {
         self.lock().lets_in(authorization)
+    }
+
+    fn said_goodbye(&self) {
+        self.farewells.fetch_add(1, Ordering::SeqCst);
     }
 
     fn react(&self, request: &[u8]) -> Reaction {

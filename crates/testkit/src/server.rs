@@ -25,6 +25,9 @@ pub(crate) trait Service: Send + Sync {
         true
     }
 
+    /// Somebody closed a websocket as one should.
+    fn said_goodbye(&self) {}
+
     /// What is done with the request.
     fn react(&self, request: &[u8]) -> Reaction;
 }

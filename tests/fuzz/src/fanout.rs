@@ -47,6 +47,10 @@ where
         match (what % 5, attempt) {
             (0, Some(attempt)) => query.handle_answer(now, attempt, what / 5 % 3, "answer".into()),
             (1, Some(attempt)) => query.handle_failure(now, attempt, PeerError::Closed),
+            (2, Some(attempt)) if what / 5 % 2 == 1 => {
+                let retry_after = Some(Duration::from_secs(u64::from(which)));
+                query.handle_failure(now, attempt, PeerError::Http { status: 429, retry_after });
+            }
             (2, Some(attempt)) => query.handle_failure(now, attempt, RpcError::new(401, "no").into()),
             (3, _) => now = now + Duration::from_millis(u64::from(which)),
             _ => now = query.poll_timeout().unwrap_or(now).max(now),

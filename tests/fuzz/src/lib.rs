@@ -4,6 +4,7 @@
 //! The rule: a target has a function here, a program in `fuzz_targets`, a line in [`TARGETS`] and at
 //! least one seed in `seeds`. What was read must be writable, and read again the same.
 
+mod answers;
 mod channel;
 mod cipher;
 mod connect_info;
@@ -29,6 +30,7 @@ mod versions;
 mod versions_binary;
 mod websocket;
 
+pub use answers::answers;
 pub use channel::channel;
 pub use cipher::cipher;
 pub use connect_info::connect_info;
@@ -64,6 +66,7 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "answers", run: answers },
     Target { name: "channel", run: channel },
     Target { name: "cipher", run: cipher },
     Target { name: "connect_info", run: connect_info },

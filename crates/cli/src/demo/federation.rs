@@ -49,9 +49,10 @@ pub(crate) async fn run() -> Result<Federated, Failure> {
     let began = Instant::now();
     let needs = serde_json::from_str(LIVE_VERSION).map_err(|error| failed(&error))?;
     let store = Arc::new(MemoryStore::new());
-    let discovery = Discovery::start(federation, needs, store, DiscoveryConfig::default()).await;
-    let versions = discovery.map_err(|error| failed(&error))?.current();
-    Ok(Federated { both, one, versions, discovered: began.elapsed() })
+    let discovery = Discovery::start(federation.clone(), needs, store, DiscoveryConfig::default()).await;
+    let (versions, discovered) = (discovery.map_err(|error| failed(&error))?.current(), began.elapsed());
+    federation.close().await;
+    Ok(Federated { both, one, versions, discovered })
 }
 
 fn question(federation: &Federation) -> api::Agreed<u64> {

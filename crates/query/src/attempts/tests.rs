@@ -32,6 +32,25 @@ fn at(millis: u64) -> Mono {
 }
 
 #[test]
+fn who_asks_for_time_gets_it_up_to_the_deadline() {
+    let mut attempts = Fanned::new(at(0), ["a", "b"], config(), 1);
+    let [(_, first), (_, second)] = asks(&mut attempts)[..] else { panic!("two") };
+    assert_eq!(
+        attempts.handle_deferred(at(1), first, "later", ms(500)),
+        Some(Lapse { peer: 0, spent: false })
+    );
+    assert_eq!(
+        attempts.handle_deferred(at(1), second, "much later", ms(999)),
+        Some(Lapse { peer: 1, spent: true })
+    );
+    assert_eq!(attempts.poll_timeout(), Some(at(501)));
+    assert_eq!(attempts.handle_timeout(at(500)), None);
+    assert_eq!(asks(&mut attempts), []);
+    assert_eq!(attempts.handle_timeout(at(501)), None);
+    assert_eq!(asks(&mut attempts).len(), 1);
+}
+
+#[test]
 fn everybody_is_asked_at_once_and_each_once() {
     let mut attempts = Fanned::new(at(0), ["a", "b", "a", "c"], config(), 1);
     let names: Vec<_> = asks(&mut attempts).into_iter().map(|(peer, _)| peer).collect();

@@ -1,7 +1,10 @@
 //! JSON-RPC over HTTP/1.1: a request per POST, on connections that are kept.
 //!
 //! The rules: a client has a few connections, and a bounded number of requests that wait for one. Between connects that fail there is a pause, in
-//! which requests fail at once with the last cause.
+//! which requests fail at once with the last cause. What a peer may send for one request is bounded, head, body and all that HTTP puts between:
+//! interim answers have no end of their own.
+
+mod metered;
 
 use super::pauses::Pauses;
 use super::stream::Stream;
@@ -9,18 +12,28 @@ use super::{ClientSettings, Requester};
 use crate::call::{Answer, Call};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, ConnectFault, Malformed, PeerError};
-use crate::jsonrpc::{read_batch, read_http_answer, write_batch, write_request};
+use crate::jsonrpc::{read_batch, read_http_answer, read_retry_after, write_batch, write_request};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use metered::{Allowance, Metered};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
-type Sender = SendRequest<Full<Bytes>>;
+/// The longest head of an answer, and the most that is read at once.
+const MAX_HEAD: usize = 64 << 10;
+
+/// A connection: who sends over it, and what may still come.
+#[derive(Debug)]
+struct Sender {
+    requests: SendRequest<Full<Bytes>>,
+    allowance: Allowance,
+}
 
 /// A client for HTTP. Connections are opened when they are needed and kept for the next request.
 #[derive(Debug)]
@@ -32,6 +45,13 @@ pub struct HttpClient {
     connections: Semaphore,
     waiting: AtomicUsize,
     pauses: Mutex<Pauses>,
+}
+
+/// What came for a request.
+struct Reply {
+    status: u16,
+    retry_after: Option<Duration>,
+    body: Bytes,
 }
 
 /// A request that waits or is under way.
@@ -80,9 +100,12 @@ impl HttpClient {
     async fn open(&self) -> Result<Sender, ConnectFault> {
         let after = self.settings.connect_timeout;
         let opening = async {
-            let stream = Stream::open(&self.endpoint, &self.settings).await?;
-            let handshake = http1::handshake(TokioIo::new(stream)).await;
-            handshake.map_err(|_| ConnectFault::Io(std::io::ErrorKind::ConnectionReset))
+            let (stream, allowance) = Metered::new(Stream::open(&self.endpoint, &self.settings).await?);
+            let handshake =
+                http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await;
+            let (requests, connection) =
+                handshake.map_err(|_| ConnectFault::Io(std::io::ErrorKind::ConnectionReset))?;
+            Ok((Sender { requests, allowance }, connection))
         };
         let opened = tokio::time::timeout(after, opening).await;
         let (sender, connection) = opened.map_err(|_| ConnectFault::TimedOut { after })??;
@@ -109,14 +132,14 @@ impl HttpClient {
         loop {
             let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut kept) = kept else { break };
-            if kept.ready().await.is_ok() {
+            if kept.requests.ready().await.is_ok() {
                 return Ok((kept, false));
             }
         }
         Ok((self.connect().await?, true))
     }
 
-    async fn exchange(&self, body: Vec<u8>) -> Result<(u16, Bytes), PeerError> {
+    async fn exchange(&self, body: Vec<u8>) -> Result<Reply, PeerError> {
         let max = self.settings.max_waiting.get();
         if body.len() > self.settings.max_request_bytes {
             let max = self.settings.max_request_bytes;
@@ -131,24 +154,30 @@ impl HttpClient {
         loop {
             let (mut sender, new) = self.sender().await?;
             let request = self.request(body.clone()).map_err(|fault| PeerError::Connect(fault.into()))?;
-            let response = match sender.send_request(request).await {
+            let max = self.settings.max_answer_bytes;
+            sender.allowance.set(max.saturating_mul(2).saturating_add(MAX_HEAD));
+            let response = match sender.requests.send_request(request).await {
                 Ok(response) => response,
+                Err(_) if sender.allowance.is_used_up() => return Err(Malformed::TooLarge { max }.into()),
                 // The peer closed a kept connection before it saw the request: once more, on another one.
                 Err(error) if !new && error.is_canceled() => continue,
                 Err(error) if error.is_parse() => return Err(Malformed::Framing.into()),
                 Err(_) => return Err(PeerError::Closed),
             };
             let status = response.status().as_u16();
-            let max = self.settings.max_answer_bytes;
+            let retry_after = response.headers().get(RETRY_AFTER);
+            let retry_after = retry_after.and_then(|value| read_retry_after(value.as_bytes()));
             let body = Limited::new(response.into_body(), max).collect().await;
-            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-                true => Malformed::TooLarge { max }.into(),
-                false => PeerError::Closed,
+            let body = body.map_err(|error| {
+                match error.is::<LengthLimitError>() || sender.allowance.is_used_up() {
+                    true => Malformed::TooLarge { max }.into(),
+                    false => PeerError::Closed,
+                }
             })?;
-            if !sender.is_closed() {
+            if !sender.requests.is_closed() {
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
             }
-            return Ok((status, body.to_bytes()));
+            return Ok(Reply { status, retry_after, body: body.to_bytes() });
         }
     }
 }
@@ -157,17 +186,18 @@ impl HttpClient {
 impl Requester for HttpClient {
     async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (status, body) = self.exchange(write_request(id, call)).await?;
-        if call.wants_whole() {
-            let whole = read_batch(status, &body, id, 1)?.pop();
-            return whole.map(Answer).ok_or_else(|| Malformed::Incomplete.into());
-        }
-        read_http_answer(status, &body, id)
+        let Reply { status, retry_after, body } = self.exchange(write_request(id, call)).await?;
+        let answer = match call.wants_whole() {
+            true => read_batch(status, &body, id, 1)
+                .and_then(|mut whole| whole.pop().map(Answer).ok_or_else(|| Malformed::Incomplete.into())),
+            false => read_http_answer(status, &body, id),
+        };
+        answer.map_err(|error| error.asks_for(retry_after))
     }
 
     async fn batch(&self, calls: &[Call]) -> Result<Vec<Bytes>, PeerError> {
         let first = self.next_id.fetch_add(calls.len() as u64, Ordering::Relaxed);
-        let (status, body) = self.exchange(write_batch(first, calls)).await?;
-        read_batch(status, &body, first, calls.len())
+        let Reply { status, retry_after, body } = self.exchange(write_batch(first, calls)).await?;
+        read_batch(status, &body, first, calls.len()).map_err(|error| error.asks_for(retry_after))
     }
 }

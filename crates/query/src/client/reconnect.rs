@@ -76,6 +76,12 @@ impl<C: JsonRpcClient> Requester for Reconnecting<C> {
     async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
         self.connected().await?.request(call).await
     }
+
+    async fn close(&self) {
+        if let Some(client) = self.shared.take_up() {
+            client.close().await;
+        }
+    }
 }
 
 enum Look<C> {
@@ -113,6 +119,15 @@ impl<C: JsonRpcClient> Shared<C> {
             let _ = tell.send(Some(outcome));
         });
         Ok(Look::Wait(opened))
+    }
+
+    /// The connection, which is none any more here.
+    fn take_up(&self) -> Option<Arc<C>> {
+        let mut state = self.lock();
+        let Link::Up { client, .. } = &state.link else { return None };
+        let client = client.clone();
+        state.link = Link::Down;
+        Some(client)
     }
 
     async fn open(&self) -> Result<Arc<C>, ConnectFault> {

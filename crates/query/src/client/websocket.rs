@@ -2,8 +2,9 @@
 //!
 //! The rules: the task ends when the connection does, or when the last handle is dropped; then everybody who waits is told why. A message
 //! that breaks the protocol ends the connection with that as the cause. An answer that comes late, to a request that was given up, is
-//! dropped; a peer that keeps sending what nobody waits for is given up. What a peer does not read is not written for ever: requests are
-//! refused beyond a bound, and pongs are left out.
+//! dropped. So is one to a question that was never asked; a peer that gives many of those, or no other for a while, is given up, and so is one
+//! that keeps sending what nobody waits for. What a peer does not read is not written for ever: requests are refused beyond a bound, and pongs
+//! are left out.
 
 mod handshake;
 mod outgoing;
@@ -18,9 +19,11 @@ use crate::websocket::{FrameReader, Received};
 use async_trait::async_trait;
 use bytes::Bytes;
 use outgoing::Shared;
+use std::future::pending;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
-use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// The room there is for each read.
 const READ_BYTES: usize = 8 << 10;
@@ -28,11 +31,19 @@ const READ_BYTES: usize = 8 << 10;
 const STRAYS: usize = 256;
 /// When that many are allowed anew.
 const STRAYS_WITHIN: Duration = Duration::from_secs(10);
+/// So many answers to questions that were never asked are dropped, in the life of a connection.
+const FOREIGN: usize = 16;
+/// After one of them what was asked must be answered within this. Shorter than what makes a connection count as stable.
+const FOREIGN_WITHIN: Duration = Duration::from_millis(250);
+/// How long the end of a peer's bytes is waited for, once goodbye is said: what is left unread would cut that short.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// A client with one websocket. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct WebsocketClient {
     shared: Arc<Shared>,
+    /// Closed when the connection's task has ended.
+    gone: watch::Receiver<()>,
 }
 
 #[async_trait]
@@ -45,10 +56,19 @@ impl JsonRpcClient for WebsocketClient {
         let shared = Arc::new(Shared::new(writer, settings));
         let mut frames = FrameReader::new(settings.max_answer_bytes);
         frames.buffer().extend_from_slice(&early);
-        let connection =
-            Connection { shared: shared.clone(), reader, frames, strays: 0, counted: Instant::now() };
+        let (at_work, gone) = watch::channel(());
+        let connection = Connection {
+            shared: shared.clone(),
+            reader,
+            frames,
+            strays: 0,
+            counted: Instant::now(),
+            foreign: 0,
+            answer_by: None,
+            _at_work: at_work,
+        };
         tokio::spawn(connection.run(settings.silence));
-        Ok(Self { shared })
+        Ok(Self { shared, gone })
     }
 
     fn is_connected(&self) -> bool {
@@ -61,6 +81,12 @@ impl JsonRpcClient for WebsocketClient {
 
     async fn request(&self, call: &Call) -> Result<Answer, PeerError> {
         self.shared.ask(call)?.await
+    }
+
+    async fn close(&self) {
+        self.shared.leave();
+        // Nothing is ever sent: this ends when the task does.
+        let _ = self.gone.clone().changed().await;
     }
 }
 
@@ -78,6 +104,11 @@ struct Connection {
     /// Messages that nobody waited for, since `counted`.
     strays: usize,
     counted: Instant,
+    /// Answers to questions that were never asked.
+    foreign: usize,
+    /// After one of them: when what was asked must be answered.
+    answer_by: Option<Instant>,
+    _at_work: watch::Sender<()>,
 }
 
 impl Connection {
@@ -85,6 +116,9 @@ impl Connection {
         let cause = self.serve(silence).await;
         tracing::debug!(%cause, "a connection to a peer has ended");
         self.shared.end(&cause).await;
+        let mut rest = [0; 512];
+        let reading = async { while matches!(self.reader.read(&mut rest).await, Ok(1..)) {} };
+        let _ = timeout(LINGER, reading).await;
     }
 
     /// Until the connection is of no use any more; why.
@@ -99,6 +133,13 @@ impl Connection {
         }
         loop {
             self.frames.buffer().reserve(READ_BYTES);
+            let answer_by = self.answer_by;
+            let overdue = async {
+                match answer_by {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 cause = self.shared.write_rest() => return cause,
@@ -111,6 +152,12 @@ impl Connection {
                     }
                     if let Err(cause) = self.take_messages() {
                         return cause;
+                    }
+                }
+                () = overdue => {
+                    self.answer_by = self.shared.waiting_since().map(|since| since + FOREIGN_WITHIN);
+                    if self.answer_by.is_some_and(|by| by <= Instant::now()) {
+                        return Malformed::UnknownId.into();
                     }
                 }
                 _ = tick.tick() => {
@@ -148,12 +195,23 @@ impl Connection {
     }
 
     /// Hands an answer to who waits for it; whether anybody did.
-    fn take_message(&self, message: &Bytes) -> Result<bool, PeerError> {
-        match read_message(message)? {
-            Incoming::Answer { id, answer } => Ok(self.shared.answer(id, message, answer)?),
-            Incoming::Unaddressed(error) => Err(error.into()),
-            Incoming::Notification => Ok(false),
+    fn take_message(&mut self, message: &Bytes) -> Result<bool, PeerError> {
+        let taken = match read_message(message) {
+            Ok(Incoming::Answer { id, answer }) => self.shared.answer(id, message, answer),
+            Ok(Incoming::Unaddressed(error)) => return Err(error.into()),
+            Ok(Incoming::Notification) => return Ok(false),
+            Err(malformed) => Err(malformed),
+        };
+        match taken {
+            Ok(true) => self.answer_by = None,
+            Err(Malformed::UnknownId) if self.foreign < FOREIGN => {
+                self.foreign += 1;
+                self.answer_by.get_or_insert(Instant::now() + FOREIGN_WITHIN);
+                return Ok(false);
+            }
+            _ => {}
         }
+        Ok(taken?)
     }
 
     fn count_stray(&mut self) -> Result<(), Malformed> {

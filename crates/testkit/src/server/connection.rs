@@ -90,6 +90,7 @@ async fn websocket(stream: TcpStream, service: Arc<dyn Service>) {
         };
         let Some(Ok(message)) = message else { return };
         if message.is_close() {
+            service.said_goodbye();
             return;
         }
         if !message.is_text() && !message.is_binary() {

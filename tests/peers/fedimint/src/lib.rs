@@ -1,5 +1,7 @@
 //! Both clients at the same guardians, in the form that tests and bench share.
 
+pub mod discovery;
+
 use fedimint_api_client::api::DynGlobalApi;
 use fedimint_connectors::ConnectorRegistry;
 use fedimint_core::PeerId as TheirPeer;

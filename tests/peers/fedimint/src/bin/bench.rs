@@ -2,9 +2,14 @@
 //!
 //! The guardians are other processes, this program again, so that the CPU is the client's alone. Everything is repeated in turns, so that
 //! a machine that is busy for a while is so for all; the medians of the rounds are shown. A query runs on a worker of the runtime, as
-//! in a server.
+//! in a server. Before each measurement there is a pause, so that what one client was still owed is not answered while another is measured.
 //!
-//! `--rounds N` (5), `--faults A,B` and `--clients A,B` choose.
+//! `ours-all` is our client with a question that all four have to answer: what a query costs that has to wait for the fourth, without a fault. A liar
+//! or an error makes every query such a one.
+//!
+//! Then discoveries on new connections: their time, and the time of the third answer in the same discovery.
+//!
+//! `--rounds N` (5), `--faults A,B`, `--clients A,B` and `--dead A,B` (for discoveries) choose.
 
 use fedimint_api_client::api::{DynGlobalApi, FederationApiExt};
 use fedimint_core::module::ApiRequestErased;
@@ -12,8 +17,11 @@ use futures::future::join_all;
 use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::params::ArrayParams;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
+use quorate_peers_fedimint::discovery;
 use quorate_peers_fedimint::{ours, theirs};
-use quorate_query::Federation;
+use quorate_query::query::Query;
+use quorate_query::strategy::ThresholdConsensus;
+use quorate_query::{Call, Federation};
 use quorate_testkit::guardians::{Fault, Guardians};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,8 +31,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-const FAULTS: &str = "honest,liar,refuse,hang,slow=500,error=500,drop";
-const CLIENTS: &str = "theirs,ours,jsonrpsee";
+const FAULTS: &str = "honest,liar,flipflop,slow=500,hang,error=500,garbage,drop,refuse,blackhole";
+const CLIENTS: &str = "theirs,ours,ours-all,jsonrpsee";
+const DEAD: &str = "honest,hang,drop,refuse,blackhole";
+/// Longer than the slow guardian takes.
+const PAUSE: Duration = Duration::from_millis(700);
+const DISCOVERIES: usize = 100;
 const SEQUENTIAL: usize = 300;
 const AT_ONCE: usize = 20;
 const CONCURRENT: usize = 2_000;
@@ -59,6 +71,17 @@ async fn main() {
     }
     let figures: BTreeMap<_, _> = figures.into_iter().map(|(key, rounds)| (key, middle(rounds))).collect();
     show(&figures, &faults, &clients, rounds);
+    println!("\nthe first discovery on new connections; medians of {DISCOVERIES}");
+    for dead in option("--dead", DEAD).split(',') {
+        let (_child, urls) = guardians(dead).await;
+        let discovery::Timed { whole, third } = discovery::timed(urls, DISCOVERIES).await;
+        println!(
+            "guardian 0 {dead:<10} {:>8.1} µs, the third answer came after {:>8.1} µs: {:.2}",
+            whole * 1e6,
+            third * 1e6,
+            whole / third
+        );
+    }
 }
 
 /// Two tables: the figures, and those with a fault as multiples of those without.
@@ -81,6 +104,12 @@ fn show(figures: &BTreeMap<(usize, usize), Figures>, faults: &str, clients: &str
         }
     }
     println!("\nwith a fault, as multiples of the same client without one");
+    if let Some([without, all]) = index("ours")
+        .zip(index("ours-all"))
+        .and_then(|(ours, all)| Some([figures.get(&(0, ours))?, figures.get(&(0, all))?]))
+    {
+        line("none", "ours-all", ratio(all, without));
+    }
     for ((fault, client), one) in figures.iter().filter(|((fault, _), _)| *fault > 0) {
         if let Some(without) = figures.get(&(0, *client)) {
             line(&name(faults, *fault), &name(clients, *client), ratio(one, without));
@@ -110,6 +139,7 @@ struct Scripted {
 enum Client {
     Theirs(DynGlobalApi),
     Ours(Federation),
+    OursAll(Federation),
     Bare(Arc<Vec<WsClient>>),
 }
 
@@ -128,6 +158,8 @@ impl Scripted {
         match name {
             "theirs" => Some(Client::Theirs(self.theirs.clone())),
             "ours" => Some(Client::Ours(self.ours.clone())),
+            // The same connections; with a fault there is no such answer.
+            "ours-all" => self.bare.as_ref().map(|_| Client::OursAll(self.ours.clone())),
             "jsonrpsee" => self.bare.clone().map(Client::Bare),
             other => panic!("no client {other}"),
         }
@@ -142,6 +174,10 @@ impl Client {
                 .await
                 .expect("theirs"),
             Self::Ours(client) => client.session_count().await.expect("ours"),
+            Self::OursAll(client) => {
+                let all = ThresholdConsensus::full_participation(client.num_peers());
+                client.run(Query::<_, u64>::new(Call::bare("session_count"), all)).await.expect("all honest")
+            }
             Self::Bare(clients) => ask_bare(clients).await,
         };
         assert_eq!(value, 42u64);
@@ -205,6 +241,7 @@ async fn ask_bare(clients: &[WsClient]) -> u64 {
 }
 
 async fn measure(client: Client) -> Figures {
+    tokio::time::sleep(PAUSE).await;
     on_a_worker(client, |client| async move {
         for _ in 0..20 {
             client.ask().await;
