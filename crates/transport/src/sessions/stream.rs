@@ -187,7 +187,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> FrameSource for Source<R> {
         }
         let before = frames.len();
         self.reader.recv(&mut self.from, frames).await?;
-        let last = frames.iter().skip(before).position(|frame| goodbye::is_one(frame));
+        let last = frames.iter().skip(before).position(goodbye::is_one);
         if let Some(last) = last {
             self.closed = frames.get(before + last).and_then(goodbye::read);
             if self.closed.is_some() {
