@@ -2,6 +2,8 @@
 //!
 //! Run: `cargo run -p quorate --features query --example federation`
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use quorate::base::MemoryStore;
 use quorate::query::{ClientSettings, Discovery, DiscoveryConfig, Federation, PeerId, query::api};
 use quorate::versioning::{SupportedApiVersionsSummary, SupportedCoreApiVersions};
