@@ -29,6 +29,11 @@ pub(crate) fn tame(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+/// The same without line ends: what peers wrote is not a line of ours.
+pub(crate) fn tame_line(text: &str) -> String {
+    tame(text).replace('\n', "\u{fffd}")
+}
+
 /// Says why the command fails.
 pub(crate) fn complain(failure: &Failure) {
     say(&format!("quorate: {failure}"));
@@ -41,5 +46,6 @@ mod tests {
     #[test]
     fn what_a_peer_wrote_does_not_steer_the_terminal() {
         assert_eq!(tame("a\x1b[2Jb\r\nc\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}");
+        assert_eq!(tame_line("a\r\nb"), "a\u{fffd}\u{fffd}b");
     }
 }

@@ -139,7 +139,7 @@ impl Tally<'_> {
         if self.check.json {
             output::json(&verdict.to_json(number));
         } else {
-            output::line(&output::tame(&verdict.to_line(number)));
+            output::line(&output::tame_line(&verdict.to_line(number)));
         }
     }
 

@@ -131,6 +131,32 @@ fn members_that_others_write_otherwise_change_no_verdict() {
 }
 
 #[test]
+fn trust_that_contradicts_itself_and_an_address_cut_short_are_no_case() {
+    let (honest, _) = cases();
+    let mut contradictory = honest.clone();
+    contradictory["trustedHashes"] = json!({ "2": format!("0x{:064x}", 1), "0x2": format!("0x{:064x}", 2) });
+    let mut short = honest.clone();
+    let whole = honest["request"]["params"][0].as_str().expect("an address").to_owned();
+    short["request"]["params"][0] = json!(whole[..40]);
+    for case in [contradictory, short] {
+        let output = check(&[], case.to_string());
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+        assert!(text(&output.stdout).starts_with("0: broken: "), "{}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn what_a_node_wrote_is_never_a_line_of_ours() {
+    let (honest, _) = cases();
+    let message = format!("x\n1: anchored: {{\"balance\":\"999\"}}{}", "y".repeat(10_000));
+    let refusal = json!({ "id": 1, "error": { "code": -1, "message": message } });
+    let output = check(&[], json!({ "request": honest["request"], "responses": [refusal] }).to_string());
+    let told = text(&output.stdout);
+    assert_eq!((told.lines().count(), output.status.code()), (1, Some(0)), "{told}");
+    assert!(told.starts_with("0: unproven: refused with code -1: x") && told.len() < 1_000, "{told}");
+}
+
+#[test]
 fn responses_that_are_nothing_are_judged_and_never_believed() {
     let (honest, _) = cases();
     let with = |responses: Value| {

@@ -113,15 +113,39 @@ fn who_wants_anchored_answers_gets_no_others() {
 }
 
 #[test]
+fn a_transaction_of_another_chain_is_not_the_one_that_was_asked_for() {
+    let nodes = nodes(&[ProofFault::Honest]);
+    let transactions = nodes.chain.blocks().iter().flat_map(|block| &block.transactions);
+    // Old ones name no chain.
+    let named = |hash: &String| {
+        let told =
+            nodes.chain.answer(&json!(1), "eth_getTransactionByHash", &json!([hash]), &Default::default());
+        told["result"]["chainId"] == json!("0x1")
+    };
+    let mut hashes = transactions.map(|(transaction, _)| transaction.tx_hash().to_string());
+    let hash = hashes.find(named).expect("one names its chain");
+    for (chain, code) in [("1", 0), ("5", 1)] {
+        let arguments = ["--timeout", "1", "--chain-id", chain, "eth_getTransactionByHash", &hash];
+        let output = query(&nodes, &arguments);
+        assert_eq!(output.status.code(), Some(code), "chain {chain}: {}{}", out(&output), err(&output));
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_is_exit_code_2() {
     let nodes = nodes(&[]);
     let nodes = Nodes { urls: "http://127.0.0.1:1".to_owned(), ..nodes };
+    let twice = format!("{0},{0}", nodes.account);
+    let contradiction = format!("7:0x{:064x},0x7:0x{:064x}", 1, 2);
     for arguments in [
         &["eth_call", "{}"][..],
         &["eth_getBalance"],
         &["eth_getBalance", "7", "--race", "0"],
         &["eth_getBalance", &nodes.account, "--signers", "me"],
         &["eth_getBalance", &nodes.account, "--trusted", "7"],
+        &["eth_getBalance", &nodes.account, "--trusted", &contradiction],
+        &["eth_getBalance", &nodes.account, "--signers", &twice],
+        &["eth_getBalance", &nodes.account[..41], "latest"],
         &["eth_getBalance", &nodes.account, "--peers", "ws://127.0.0.1:1"],
     ] {
         assert_eq!(query(&nodes, arguments).status.code(), Some(2), "{arguments:?}");

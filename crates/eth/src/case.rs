@@ -163,7 +163,13 @@ fn trust(case: &Json<'_>) -> Result<Trust, Rejected> {
         if items.len() > MAX_ENTRIES {
             return Err(signers.reject(Reason::TooMany { max: MAX_ENTRIES }));
         }
-        trust.signers = items.map(|signer| signer.address()).collect::<Result<_, _>>()?;
+        for signer in items {
+            let address = signer.address()?;
+            // Named twice is named.
+            if !trust.signers.contains(&address) {
+                trust.signers.push(address);
+            }
+        }
     }
     if let Some(registry) = case.find("registryId") {
         trust.registry = Some(registry.hash()?);
@@ -172,7 +178,10 @@ fn trust(case: &Json<'_>) -> Result<Trust, Rejected> {
         for (number, hash) in hashes.members()? {
             let number = block_number(number);
             let number = number.ok_or_else(|| hash.malformed("the hash of a block by its number"))?;
-            trust.hashes.insert(number, hash.hash()?);
+            let known = hash.hash()?;
+            if trust.hashes.insert(number, known).is_some_and(|before| before != known) {
+                return Err(hash.differs("the hash of the same block before"));
+            }
         }
     }
     Ok(trust)

@@ -17,6 +17,8 @@ pub struct LogFilter {
     pub from: BlockId,
     /// The last block.
     pub to: BlockId,
+    /// Whether both ends are the same block, of the node's choice: from `latest` to `latest`, which is the default.
+    pub one_block: bool,
     /// Whose logs; empty for all.
     pub addresses: Vec<Address>,
     /// The topics at each place; an empty choice is any.
@@ -28,25 +30,28 @@ impl LogFilter {
         if !filter.is_object() {
             return Err(filter.malformed("an object"));
         }
+        let (first, last) = (filter.at("fromBlock"), filter.at("toBlock"));
         let (from, to) = match filter.find("blockHash") {
             Some(hash) => {
-                let block = BlockId::Hash(hash.hash()?);
+                let block = BlockId::Hash(hash.exact_hash()?);
                 (block, block)
             }
-            None => (block_id(&filter.at("fromBlock"))?, block_id(&filter.at("toBlock"))?),
+            None => (block_id(&first)?, block_id(&last)?),
         };
+        let tag = |end: &Json<'_>| end.value().as_str().unwrap_or("latest").to_owned();
+        let one_block = (from, to) == (BlockId::Any, BlockId::Any) && tag(&first) == tag(&last);
         let topics = match filter.find("topics") {
             Some(topics) => {
                 let places = topics.items()?;
                 if places.len() > 4 {
                     return Err(topics.reject(Reason::TooMany { max: 4 }));
                 }
-                places.map(|place| choices(&place, |topic| topic.hash())).collect::<Result<_, _>>()?
+                places.map(|place| choices(&place, |topic| topic.exact_hash())).collect::<Result<_, _>>()?
             }
             None => Vec::new(),
         };
-        let addresses = choices(&filter.at("address"), |address| address.address())?;
-        Ok(Self { from, to, addresses, topics })
+        let addresses = choices(&filter.at("address"), |address| address.exact_address())?;
+        Ok(Self { from, to, one_block, addresses, topics })
     }
 
     /// Whether a log is asked for, its block aside.

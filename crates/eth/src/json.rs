@@ -155,6 +155,24 @@ impl<'a> Json<'a> {
         Ok(Address(self.fixed()?))
     }
 
+    /// A hash with all its digits: what a caller cut short is no question.
+    pub(crate) fn exact_hash(&self) -> Result<B256, Rejected> {
+        self.exact()
+    }
+
+    /// An address with all its digits.
+    pub(crate) fn exact_address(&self) -> Result<Address, Rejected> {
+        Ok(Address(self.exact()?))
+    }
+
+    fn exact<const N: usize>(&self) -> Result<FixedBytes<N>, Rejected> {
+        let value = self.fixed()?;
+        match self.value.as_str().map(str::len) {
+            Some(length) if length == 2 + 2 * N => Ok(value),
+            _ => Err(self.malformed(if N == 20 { "an address of 40 digits" } else { "a hash of 64 digits" })),
+        }
+    }
+
     /// The member's items, each read, at most `max`; a list that is missing or null is an empty one.
     pub(crate) fn list<T>(
         &self,

@@ -101,7 +101,7 @@ impl Question {
     }
 
     fn read(method: &str, params: &Json<'_>) -> Result<Option<Self>, Rejected> {
-        let hash = |at: usize| need(&params.item(at))?.hash();
+        let hash = |at: usize| need(&params.item(at))?.exact_hash();
         let tagged = |at: usize| block_id(&params.item(at));
         let by_hash = |at: usize| hash(at).map(BlockId::Hash);
         let by_number = |at: usize| tagged(at);
@@ -111,7 +111,7 @@ impl Question {
             given => given.boolean(),
         };
         let account = |field, block| {
-            let address = need(&params.item(0))?.address()?;
+            let address = need(&params.item(0))?.exact_address()?;
             Ok::<_, Rejected>(Self::Account { address, field, block: tagged(block)? })
         };
         Ok(Some(match method {
@@ -151,7 +151,7 @@ fn need<'a>(parameter: &Json<'a>) -> Result<Json<'a>, Rejected> {
 pub(crate) fn block_id(parameter: &Json<'_>) -> Result<BlockId, Rejected> {
     if parameter.is_object() {
         if let Some(hash) = parameter.find("blockHash") {
-            return hash.hash().map(BlockId::Hash);
+            return hash.exact_hash().map(BlockId::Hash);
         }
         return parameter.need("blockNumber")?.u64().map(BlockId::Number);
     }

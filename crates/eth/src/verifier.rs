@@ -2,13 +2,14 @@
 //!
 //! The rule: an answer that is refused is the node's lie, but for a signature that somebody else did not give.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Transaction, Transactions};
 use crate::case::parse_body;
 use crate::error::{Reason as Wrong, Rejected};
 use crate::payment;
 use crate::request::{Asked, EthRequest, What};
 use crate::trust::{Trust, Verified};
 use crate::verify::{Depth, Verdict, verify};
+use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 use quorate_query::verified::{self, Context, Parts, Prepared, Verifier};
 use quorate_query::{Call, Reason};
@@ -41,7 +42,7 @@ impl EthVerifier {
         self
     }
 
-    /// Tells nodes which chain is meant.
+    /// Tells nodes which chain is meant, and takes no transaction that was signed for another.
     #[must_use]
     pub const fn with_chain_id(mut self, chain_id: u64) -> Self {
         self.chain_id = Some(chain_id);
@@ -104,7 +105,30 @@ impl EthVerifier {
     /// Judges one answer of a batch.
     fn judge(&self, asked: &Asked, answer: &[u8], trust: &Trust) -> Result<Verdict, Rejected> {
         let answer = parse_body(answer)?;
-        verify(&asked.question, &answer, trust, self.depth)
+        let verdict = verify(&asked.question, &answer, trust, self.depth)?;
+        match &verdict {
+            Verdict::Verified(value) if !self.is_of_the_chain(value.claimed()) => Err(Rejected {
+                path: "$.result".to_owned(),
+                reason: Wrong::Differs { from: "a transaction of the chain that was asked for" },
+            }),
+            _ => Ok(verdict),
+        }
+    }
+
+    /// Whether no transaction in it was signed for another chain. Old ones name none.
+    fn is_of_the_chain(&self, answer: &Answer) -> bool {
+        let fits = |transaction: &Transaction| {
+            let named = transaction.envelope.chain_id();
+            named.zip(self.chain_id).is_none_or(|(named, wanted)| named == wanted)
+        };
+        match answer {
+            Answer::Transaction(transaction) => fits(transaction),
+            Answer::Block(block) => match &block.transactions {
+                Transactions::Full(all) => all.iter().all(fits),
+                Transactions::Hashes(_) | Transactions::Open => true,
+            },
+            _ => true,
+        }
     }
 }
 

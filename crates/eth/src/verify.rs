@@ -18,7 +18,7 @@ use crate::question::{BlockId, Question};
 use crate::trie;
 use crate::trust::{Anchor, Trust, Verified};
 use alloy_primitives::{B256, Bytes};
-use quorate_query::verified::Unproven;
+use quorate_query::{RpcError, verified::Unproven};
 use serde_json::Value;
 
 /// The most nodes in the proof of one key: one for each nibble of 32 bytes, and the last.
@@ -145,6 +145,7 @@ fn refused(error: &Json<'_>) -> Unproven {
     let code = error.value().get("code").and_then(Value::as_i64).unwrap_or_default();
     let message = error.value().get("message").unwrap_or(error.value());
     let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+    let message = RpcError::new(code, &message).message;
     Unproven::Refused { code, message }
 }
 

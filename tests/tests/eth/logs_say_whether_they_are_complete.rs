@@ -31,6 +31,17 @@ fn with_all_receipts_or_a_bloom_filter_that_excludes_them_logs_are_complete() {
 }
 
 #[test]
+fn a_range_of_one_block_has_the_logs_of_one_block() {
+    let chain = chain();
+    let answer = ask(&chain, &of_contract(["0x1", "0x9"]), &Proof::default());
+    let outside = |request: &super::Request| matches!(check(request, &answer, &Trust::nobody(), Depth::Standard), Err(rejected) if rejected.reason == Reason::OutsideFilter);
+    assert!(outside(&of_contract(["latest", "latest"])));
+    assert!(outside(&("eth_getLogs", json!([{}]))), "from latest to latest, where nothing is said");
+    assert!(!outside(&of_contract(["earliest", "latest"])));
+    assert!(!outside(&of_contract(["finalized", "latest"])), "these may be many blocks");
+}
+
+#[test]
 fn a_range_whose_end_the_node_chooses_is_never_complete() {
     let chain = chain();
     let request = of_contract(["0x10", "latest"]);

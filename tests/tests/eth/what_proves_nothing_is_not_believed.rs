@@ -32,7 +32,8 @@ fn nothing_is_no_answer() {
 
 #[test]
 fn a_value_without_a_proof_is_refused() {
-    let request = ("eth_getBalance", json!(["0x01", "latest"]));
+    let address = "0x0000000000000000000000000000000000000001";
+    let request = ("eth_getBalance", json!([address, "latest"]));
     let answer = json!({ "id": 1, "result": "0x1" });
     let error = check(&request, &answer, &Trust::nobody(), Depth::Standard).unwrap_err();
     assert_eq!((error.path.as_str(), &error.reason), ("$.in3.proof", &Reason::Missing));

@@ -110,9 +110,12 @@ impl Verification {
         let mut trust = Trust::nobody();
         for signer in &self.signers {
             let address = signer.to_ascii_lowercase().parse();
-            trust
-                .signers
-                .push(address.map_err(|_| Failure::usage(format!("--signers {signer}: not an address")))?);
+            let address =
+                address.map_err(|_| Failure::usage(format!("--signers {signer}: not an address")))?;
+            if trust.signers.contains(&address) {
+                return Err(Failure::usage(format!("--signers {signer}: named twice")));
+            }
+            trust.signers.push(address);
         }
         for pair in &self.trusted {
             let wrong =
@@ -120,7 +123,12 @@ impl Verification {
             let (number, hash) = pair.split_once(':').ok_or_else(wrong)?;
             // Hashes are copied from anywhere, in either case.
             let hash = hash.to_ascii_lowercase().parse().map_err(|_| wrong())?;
-            trust.hashes.insert(self::number(number).map_err(|_| wrong())?, hash);
+            let before = trust.hashes.insert(self::number(number).map_err(|_| wrong())?, hash);
+            if before.is_some_and(|before| before != hash) {
+                return Err(Failure::usage(format!(
+                    "--trusted {pair}: the same block has another hash before"
+                )));
+            }
         }
         if let Some(registry) = &self.registry {
             let hash = registry.to_ascii_lowercase().parse();

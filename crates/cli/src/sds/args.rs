@@ -129,13 +129,22 @@ const CITED: usize = 50;
 /// The longest name: longer ones are refused by peers of our own.
 const MAX_NAME: usize = 256;
 
+/// Whether somebody can be there, as far as the words say.
+fn is_host_and_port(address: &str) -> bool {
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
 impl SdsArgs {
     /// The run that the options ask for.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
         let endpoint = match (&self.listen, &self.connect) {
             (Some(port), _) if port.contains(':') => Endpoint::Listen(port.clone()),
             (Some(port), _) => Endpoint::Listen(format!("127.0.0.1:{port}")),
-            (None, Some(address)) => Endpoint::Connect(address.clone()),
+            (None, Some(address)) if is_host_and_port(address) => Endpoint::Connect(address.clone()),
+            (None, Some(address)) => {
+                return Err(Failure::usage(format!("--connect {address}: not a host, a colon and a port")));
+            }
             (None, None) => return Err(Failure::usage("--listen or --connect is needed")),
         };
         let faults = FaultPlan { seed: self.seed, loss: self.drop, ..FaultPlan::default() };
@@ -225,6 +234,10 @@ mod tests {
     #[test]
     fn what_cannot_work_is_said_before_anything_starts() {
         assert!(plan(&["--listen", "0", "--drop", "1"]).is_err());
+        for nowhere in ["foo", ":1", "127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1:"] {
+            assert!(plan(&["--connect", nowhere]).is_err(), "{nowhere}");
+        }
+        assert!(plan(&["--connect", "localhost:1"]).is_ok());
         assert!(plan(&["--listen", "0", "--channel", ""]).is_err());
         assert!(plan(&["--listen", "0", "--tmin", "10", "--tmax", "5"]).is_err());
         for words in [&["--listen", "0", "--connect", "h:1"][..], &[], &["--listen", "0", "--size", "0"]] {

@@ -89,7 +89,7 @@ impl Log {
                 "event": "delivered", "sequence": sequence, "id": id, "sender": sender, "lamport": lamport,
             }));
         } else {
-            output::line(&output::tame(&format!("delivered {sequence} {id} {sender} {lamport}")));
+            output::line(&output::tame_line(&format!("delivered {sequence} {id} {sender} {lamport}")));
         }
     }
 
@@ -97,7 +97,7 @@ impl Log {
         if self.json {
             output::json(&json!({ "event": "acknowledged", "id": id.as_str(), "by": by.as_str() }));
         } else {
-            output::line(&output::tame(&format!("acknowledged {id} {by}")));
+            output::line(&output::tame_line(&format!("acknowledged {id} {by}")));
         }
     }
 
@@ -116,7 +116,7 @@ impl Log {
         if self.json {
             output::json(&object);
         } else {
-            output::line(&output::tame(&text));
+            output::line(&output::tame_line(&text));
         }
     }
 
@@ -126,7 +126,7 @@ impl Log {
         if self.json {
             output::json(&json!({ "event": "ephemeral", "id": id.as_str(), "sender": sender.as_str() }));
         } else {
-            output::line(&output::tame(&format!("ephemeral {id} {sender}")));
+            output::line(&output::tame_line(&format!("ephemeral {id} {sender}")));
         }
     }
 

@@ -107,7 +107,11 @@ fn place<'b>(
             .ok_or_else(|| told.differs("every log in the receipt"))?,
     };
     super::receipt::check_log(told, position)?;
-    if !filter.matches(&log) || !filter.covers(block.header.number, block.hash) {
+    let elsewhere = before.is_some_and(|last| last.number != block.header.number);
+    if !filter.matches(&log)
+        || !filter.covers(block.header.number, block.hash)
+        || (filter.one_block && elsewhere)
+    {
         return Err(told.reject(Reason::OutsideFilter));
     }
     let placed = PlacedLog {
