@@ -15,15 +15,6 @@ const SEED: u64 = 20_260_101;
 const LOSSES: [f64; 4] = [0.0, 0.1, 0.3, 0.6];
 /// How many participants `--nightly` adds.
 const LARGE: usize = 1_000;
-const TROUBLES: [Trouble; 7] = [
-    Trouble::None,
-    Trouble::Bursts,
-    Trouble::Partition,
-    Trouble::Churn,
-    Trouble::Clocks,
-    Trouble::Forger,
-    Trouble::ForgerAmongSigned,
-];
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -182,7 +173,7 @@ impl Options {
         let few = sizes().filter(|size| *size > SPEAKERS);
         let few = few.flat_map(|size| LOSSES.map(|loss| Scenario::of(size, loss, Trouble::None)));
         let troubled =
-            sizes().flat_map(|size| TROUBLES.map(|trouble| Scenario::of(size, TROUBLED_LOSS, trouble)));
+            sizes().flat_map(|size| Trouble::ALL.map(|trouble| Scenario::of(size, TROUBLED_LOSS, trouble)));
         let troubled = troubled.map(|scenario| match scenario.participants {
             ..100 => scenario,
             _ => scenario.with_few_senders(),

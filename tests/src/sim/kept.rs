@@ -11,17 +11,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// All that can go wrong, by name.
-const TROUBLES: [Trouble; 7] = [
-    Trouble::None,
-    Trouble::Bursts,
-    Trouble::Partition,
-    Trouble::Churn,
-    Trouble::Clocks,
-    Trouble::Forger,
-    Trouble::ForgerAmongSigned,
-];
-
 /// The rows of a file, and the file, to which others are added. The default has neither.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -72,7 +61,7 @@ fn read(line: &str, seed: u64) -> Option<Row> {
     let [of_seed, participants, senders, loss, trouble, converged, numbers, ""] = fields.as_slice() else {
         return None;
     };
-    let trouble = TROUBLES.into_iter().find(|known| name(*known) == *trouble)?;
+    let trouble = Trouble::ALL.into_iter().find(|known| name(*known) == *trouble)?;
     let scenario = Scenario {
         participants: participants.parse().ok()?,
         senders: senders.parse().ok()?,

@@ -24,6 +24,19 @@ pub enum Trouble {
     ForgerAmongSigned,
 }
 
+impl Trouble {
+    /// All that can go wrong, and nothing.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Bursts,
+        Self::Partition,
+        Self::Churn,
+        Self::Clocks,
+        Self::Forger,
+        Self::ForgerAmongSigned,
+    ];
+}
+
 impl Run {
     /// What goes wrong in this second.
     pub(super) fn trouble(&mut self) {
